@@ -123,7 +123,9 @@ def parse_recipe_text(text: str, where: str = "recipe", folder: Path | None = No
     """Validate a recipe given as YAML; its paths come back as written."""
     try:
         _refuse_expansion(text)
-        content = yaml.load(text, Loader=_Yaml)
+        content = loaded(text)
+    except _NoValueError as error:
+        raise RecipeError(f"{where}: {error}") from None
     except (yaml.YAMLError, ValueError, TypeError, ArithmeticError, AttributeError, LookupError) as error:
         tab = "; is it a tab? Indent with blanks" if "cannot start any token" in str(error) and "\t" in text else ""
         raise RecipeError(f"{where} is not YAML: {_one_line(error)}{tab}") from None
@@ -132,6 +134,17 @@ def parse_recipe_text(text: str, where: str = "recipe", folder: Path | None = No
             f"{where} holds {type(content).__name__}, not a recipe: `nutonic init` writes one to start from"
         )
     return parse_recipe(content, where, folder)
+
+
+def loaded(text: str) -> Any:
+    """What a text of YAML says; a key that is written twice, or a value that cannot be, is an error that tells where it is.
+
+    Raises
+    ------
+    yaml.YAMLError, ValueError, TypeError, ArithmeticError, AttributeError, LookupError
+        As PyYAML says what it cannot read.
+    """
+    return yaml.load(text, Loader=_Yaml)
 
 
 def _refuse_expansion(text: str) -> None:
@@ -162,10 +175,50 @@ def _at(where: yaml.Event | yaml.Node, problem: str) -> yaml.MarkedYAMLError:
     return yaml.MarkedYAMLError(problem=problem, problem_mark=where.start_mark)  # type: ignore[arg-type]
 
 
+class _NoValueError(yaml.YAMLError):
+    """A value that looks like one of a kind, and is none, as a day of a thirteenth month."""
+
+    def __init__(self, keys: Sequence[str], node: yaml.ScalarNode, problem: Exception) -> None:
+        kind = _KINDS.get(node.tag.rpartition(":")[2], "such value")
+        value, line = f"{node.value!r:.60}", node.start_mark.line + 1
+        key = f"{'.'.join(keys)}: " if keys else ""
+        super().__init__(f"{key}{value} in line {line} is no {kind}: {_one_line(problem)}")
+
+
+#: What a value looks like, by its tag in YAML.
+_KINDS = {
+    "timestamp": "date",
+    "int": "whole number",
+    "float": "number",
+    "bool": "yes or no",
+    "binary": "data in base64",
+}
+
+
 class _Yaml(_Safe):  # type: ignore[misc, valid-type]
-    """YAML that refuses a key written twice instead of keeping the last."""
+    """YAML that refuses a key written twice instead of keeping the last, and tells of which key a value cannot be read."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self._keys: dict[int, tuple[str, ...]] = {}
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, ArithmeticError, AttributeError, LookupError) as error:
+            if not isinstance(node, yaml.ScalarNode):
+                raise
+            raise _NoValueError(self._keys.get(id(node), ()), node, error) from None
+
+    def _name(self, node: yaml.Node, keys: tuple[str, ...]) -> None:
+        """Take up of which key a value is."""
+        self._keys[id(node)] = keys
+        for number, item in enumerate(node.value if isinstance(node, yaml.SequenceNode) else ()):
+            self._name(item, (*keys, str(number)))
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        for key, value in node.value:
+            self._name(value, (*self._keys.get(id(node), ()), str(key.value)[:60]))
         keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
         seen: set[Any] = set()
         for key in keys:

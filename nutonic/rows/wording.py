@@ -27,6 +27,7 @@ from nutonic.core.classes import ClassTable
 from nutonic.errors import RecipeError
 from nutonic.lazily import lazily
 from nutonic.recipe.texts import builtin
+from nutonic.recipe.yaml import loaded
 from nutonic.rows.claims import CLAIMS
 from nutonic.rows.positions import DIRECTIONS, PLACES, SEVERAL, SPREAD, ZONES
 from nutonic.rows.slots import KINDS, Kind, Lexicon, Pick, Word, either
@@ -423,7 +424,7 @@ def wording_of(texts: Mapping[str, str], table: ClassTable) -> Wording:
 
 def _mapping(task: str, text: str) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(text)
+        content = loaded(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise RecipeError(f"rows.wording: {task}.yaml is not YAML: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(content, dict):

@@ -60,14 +60,14 @@ TEXTS = {
     "an ordered map": ("!!omap [a: 1]", "holds list"),
     "no list": ("name: !!seq {}", "sequence"),
     "no map": ("name: !!map x", "not YAML"),
-    "no truth": ("name: !!bool maybe", "not YAML"),
-    "no number": ("name: !!int maybe", "not YAML"),
-    "no float": ("name: !!float maybe", "not YAML"),
-    "no time": ("name: !!timestamp maybe", "not YAML"),
+    "no truth": ("name: !!bool maybe", " is no "),
+    "no number": ("name: !!int maybe", " is no "),
+    "no float": ("name: !!float maybe", " is no "),
+    "no time": ("name: !!timestamp maybe", " is no "),
     "month 13": ("name: 2024-13-45", "month"),
     "30 February": ("name: 2024-02-30T00:00:00", "day"),
     "a year of five digits": (RECIPE.replace("2024-01", "20245-01"), "datetime"),
-    "six thousand digits": (f"name: {'9' * 6000}", "not YAML"),
+    "six thousand digits": (f"name: {'9' * 6000}", " is no "),
     "six thousand hexadecimals": (f"name: 0x{'f' * 6000}", "64 bits"),
     "sixty to the sixty": ("name: 1" + ":59" * 60, "64 bits"),
     "a list for a key": ("? [a]\n: b", "unhashable"),
@@ -179,3 +179,36 @@ def test_the_command_line_says_so_and_leaves_nothing(tmp_path, case):
     assert "Traceback" not in done.stderr
     assert 1 <= len(done.stderr.splitlines()) <= 5
     assert not (tmp_path / "out").exists()
+
+
+#: Values that YAML takes for what they are not, and what is told of each.
+NO_VALUES = {
+    "a thirteenth month": (
+        "imagery: {datetime: 2017-13-16}",
+        "imagery.datetime: '2017-13-16' in line 2 is no date: month",
+    ),
+    "a day of no month": (
+        "imagery:\n  datetime: 2017-02-30",
+        "imagery.datetime: '2017-02-30' in line 3 is no date: day",
+    ),
+    "an hour": (
+        "card: {links: [a, 2020-01-01T25:00:00]}",
+        "card.links.1: '2020-01-01T25:00:00' in line 2 is no date: hour",
+    ),
+    "no number": ("rows: {max_boxes: !!int x}", "rows.max_boxes: 'x' in line 2 is no whole number: "),
+    "no yes": ("rows:\n\n  vqa: !!bool perhaps", "rows.vqa: 'perhaps' in line 4 is no yes or no: "),
+    "a key": ("pois:\n  2017-13-16: x", "'2017-13-16' in line 3 is no date: month"),
+    "the whole": ("---\n2017-13-16", "'2017-13-16' in line"),
+}
+
+
+@pytest.mark.parametrize(("text", "told"), NO_VALUES.values(), ids=NO_VALUES)
+def test_a_value_that_cannot_be_is_told_with_its_key_itself_and_its_line(tmp_path: Path, text, told):
+    path = tmp_path / "q.yaml"
+    path.write_text(text if text.startswith("---") else f"name: x\n{text}\n", encoding="utf-8")
+    with pytest.raises(RecipeError) as refused:
+        load_recipe(path)
+    (line,) = str(refused.value).splitlines()
+    assert line.startswith(f"{path}: ")
+    assert told in line
+    assert "is not YAML" not in line
