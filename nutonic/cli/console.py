@@ -130,7 +130,7 @@ def show_summary(summary: Summary, out: AnyPath, *, aside: bool = False, then: b
 
 
 def _summary_lines(summary: Summary, out: AnyPath) -> Iterator[str]:
-    if not (summary.finished or summary.failures or summary.rows):
+    if not (summary.finished or summary.failures or summary.rows or summary.by_others):
         if not summary.complete:
             yield f"{_nothing_made(summary)}: {' and '.join(_open(summary))} in {out}"
             return
@@ -154,6 +154,9 @@ def _summary_lines(summary: Summary, out: AnyPath) -> Iterator[str]:
     if summary.done_before:
         one, several = _noun(summary)
         yield f"{counted(summary.done_before, f'{one} was', f'{several} were')} done before"
+    if summary.by_others:
+        one, several = _noun(summary)
+        yield f"{counted(summary.by_others, f'{one} was', f'{several} were')} done by another build meanwhile"
     yield from _left_out(summary)
     yield from _not_let_through(summary)
     yield from (f"{name}: {_used(used)}" for name, used in summary.captions.get("usage", {}).items())

@@ -60,7 +60,7 @@ class MetricsFile(Callback):
         """Add a batch's counts."""
         result, captions = event.result, isinstance(event, CaptionsFinished)  # of places that are done already
         self._values.update(
-            places_done_total=0 if captions else result.finished,
+            places_done_total=0 if captions else result.finished - result.theirs,
             places_failed_total=0 if captions else len(result.failures),
             left_out_places_total=sum(result.left_out.get(PLACES, {}).values()),
             left_out_tiles_total=sum(result.left_out.get(TILES, {}).values()),

@@ -137,14 +137,26 @@ class Origin:
 
 def commit(
     store: Store, batch: int, places: Iterable[PlaceDone], origin: Origin, *, whole: bool, polished: bool = False
-) -> int:
-    """Put the rows of finished places and commit them, together or each alone; returns the bytes written."""
+) -> Landed:
+    """Put the rows of finished places and commit them, together or each alone."""
     name_of = partial(named, batch, polished=polished)
     groups = [(name_of(), list(places))] if whole else [(name_of(place.index), [place]) for place in places]
-    return sum(_commit_one(store, name, group, origin) for name, group in groups)
+    landed = [(_commit_one(store, name, group, origin), group) for name, group in groups]
+    theirs = frozenset(place.index for size, group in landed if size is None for place in group)
+    return Landed(sum(size or 0 for size, _ in landed), theirs)
 
 
-def _commit_one(store: Store, name: CommitName, places: list[PlaceDone], origin: Origin) -> int:
+class Landed(NamedTuple):
+    """What became of commits."""
+
+    bytes: int
+    """That were written for those that are this caller's."""
+    theirs: frozenset[int]
+    """Positions of the places that somebody else had committed by then, with the same bytes."""
+
+
+def _commit_one(store: Store, name: CommitName, places: list[PlaceDone], origin: Origin) -> int | None:
+    """Commit some places; the bytes that were written for them, None where somebody else had done so by then."""
     members = [packed(place.rows) for place in places]
     rows, part = b"".join(members), {}
     if rows:
@@ -157,7 +169,8 @@ def _commit_one(store: Store, name: CommitName, places: list[PlaceDone], origin:
     made_of = {"recipe_digest": origin.recipe_digest, "plan": origin.plan_digest}
     value = {"commit": name.text, **made_of, "part": part, **remote, "places": entries}
     content = sealed(value)
-    store.create(name.path, content)
+    if not store.create(name.path, content):
+        return None
     return sum(size for size, _ in files_of(value).values()) + len(content)
 
 

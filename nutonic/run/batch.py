@@ -23,7 +23,7 @@ from nutonic.chips.regions import land_cover
 from nutonic.core.classes import DAYS
 from nutonic.core.grid import require_proj
 from nutonic.core.model import Batch, Chip, Json, PlannedPlace, Reject, RemotePin, Scene, Tile, TileQuality
-from nutonic.dataset.commits import ChipDone, Origin, PlaceDone, commit
+from nutonic.dataset.commits import ChipDone, Landed, Origin, PlaceDone, commit
 from nutonic.dataset.reasons import NO_STILL, counts_of
 from nutonic.errors import BadPixels, Gone, GridError, RecipeChanged, Refused, SourceError, StoreError, WrongRow
 from nutonic.inert import inert
@@ -152,7 +152,9 @@ def run_batch(
     origin = Origin(recipe_digest=spec.digest, plan_digest=plan_digest or digest_of(store) or "")
     places = [(i, place) for i, place in enumerate(batch.places) if only is None or i in only]
     if (refusal := _refusal(spec.stills)) is not None:  # before pixels are read in vain
-        return summary_of(batch.index, [], [failure_of_still(place, refusal) for _, place in places], 0)
+        return summary_of(
+            batch.index, [], [failure_of_still(place, refusal) for _, place in places], Landed(0, frozenset())
+        )
     begun = begun or begin_batch(batch, spec, store, only, remote)
     begun.files.add(remote or {})  # it may be known only since
     begun.first.then = then
@@ -203,15 +205,20 @@ def refuse_replaced(store: Store, origin: Origin) -> None:
         raise StoreError(f"the plan in {store.root} was replaced while it was built: run the same command again")
 
 
-def summary_of(index: int, done: Sequence[PlaceDone], failures: Sequence[Failure], bytes_written: int) -> BatchDone:
-    """A batch's counts, and those of this process' requests since its last batch."""
+def summary_of(index: int, done: Sequence[PlaceDone], failures: Sequence[Failure], landed: Landed) -> BatchDone:
+    """A batch's counts, and those of this process' requests since its last batch.
+
+    What somebody else committed meanwhile is done, and counts for nothing else.
+    """
+    finished, done = len(done), [place for place in done if place.index not in landed.theirs]
     return BatchDone(
         index=index,
-        finished=len(done),
+        finished=finished,
+        theirs=len(landed.theirs),
         places=sum(place.tiles > 0 for place in done),
         tiles=sum(place.tiles for place in done),
         rows=sum(sum(place.tasks.values()) for place in done),
-        bytes_written=bytes_written,
+        bytes_written=landed.bytes,
         rejects=dict(Counter(reject.reason for place in done for reject in place.rejects)),
         left_out=counts_of((reject.reason, reject.tile_id) for place in done for reject in place.rejects),
         examples=examples_of(reject for place in done for reject in place.rejects),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,11 +15,11 @@ from nutonic.dataset.commits import Committed
 from nutonic.errors import Corrupt, InputError
 from nutonic.io.objects import Store, unsealed
 from nutonic.planning.cost import doubt_of_room
-from nutonic.planning.layout import SUMMARY
+from nutonic.planning.layout import SUMMARY, named
 from nutonic.planning.pins import missing_files, missing_line
 from nutonic.planning.plan_file import PlanFile
 from nutonic.run.callbacks import Callback, Note
-from nutonic.run.results import Failure
+from nutonic.run.results import BatchDone, Failure, Summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,24 @@ def scope_of(plan: PlanFile, limit: int | None) -> Scope:
     return Scope(last=int(ordinals[limit - 1]) if limit else -1)
 
 
+@dataclass(slots=True)
+class Others:
+    """What a build knows of another one in its folder: nothing, and asks for nothing, until that was faster once."""
+
+    store: Store
+    met: bool = False
+    backwards: bool = False
+    """Whether to go on from the end. Who goes on side by side with another does what that does."""
+
+    def meet(self) -> None:
+        """Take up that another one was faster. Both may have been, of two batches; so chance decides who turns."""
+        self.met, self.backwards = True, random.random() < 0.5
+
+    def have_done(self, batch: int) -> bool:
+        """Whether one of them has committed a batch."""
+        return self.met and self.store.has(named(batch).path)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Jobs:
     """A job for each batch with places left to do, in the plan's order, which is that of the blocks of its files."""
@@ -129,6 +148,12 @@ class Jobs:
     """Of the batches."""
     with_known: Callable[[Job], Job] = lambda job: job
     """Adds to a job that is handed out what is known by then."""
+    others: Others | None = None
+
+    @property
+    def backwards(self) -> bool:
+        """Whether the last is to be done first from now on."""
+        return self.others is not None and self.others.backwards
 
     @property
     def count(self) -> int:
@@ -136,19 +161,32 @@ class Jobs:
         return len(self.numbers)
 
     def __iter__(self) -> Iterator[Job]:
-        return self.between(0, self.count)
+        first, end = 0, self.count
+        reading = self.between(first, end)
+        while first < end:
+            if self.backwards:
+                end -= 1
+                job = next(self.between(end, end + 1))
+            else:
+                first += 1
+                job = next(reading)
+            if job is not None:
+                yield job
 
-    def between(self, first: int, end: int) -> Iterator[Job]:
-        """Those from one position up to another, one at a time; other batches are not read."""
+    def between(self, first: int, end: int) -> Iterator[Job | None]:
+        """Those from one position up to another, one at a time; None for one that others have done by now."""
         starts = self.plan.index.starts
         for batch in self.plan.batches(self.numbers[first:end]):
+            if self.others is not None and self.others.have_done(batch.index):
+                yield None
+                continue
             positions = np.flatnonzero(self.remaining[starts[batch.index] : starts[batch.index + 1]])
             yield self.with_known(Job(batch=batch, positions=frozenset(positions.tolist())))
 
 
 def remaining_jobs(plan: PlanFile, scope: Scope, done: Committed) -> Jobs:
     """What is left to do."""
-    return Jobs(plan, _remaining(plan, scope, done), batches_left(plan, scope, done))
+    return Jobs(plan, _remaining(plan, scope, done), batches_left(plan, scope, done), others=Others(plan.store))
 
 
 def batches_left(plan: PlanFile, scope: Scope, done: Committed) -> list[int]:
@@ -207,6 +245,26 @@ def tell_of_plan(callback: Callback, plan: PlanFile, done: Committed, before: Pr
     missing = missing_files(plan.scenes) if before.remaining else []
     if missing:
         callback.on_note(Note(text=missing_line(missing)))
+
+
+def tell_of_others(callback: Callback, result: BatchDone, jobs: Jobs) -> None:
+    """Take up that somebody else commits the same places, and tell so once."""
+    if not result.theirs or jobs.others is None:
+        return
+    if not jobs.others.met:
+        callback.on_note(Note(text=_OTHERS))
+    jobs.others.meet()
+
+
+_OTHERS = (
+    "another build is at work in this folder, or a worker that was given up: what it has done is not done again, "
+    "and not counted here"
+)
+
+
+def done_by_others(before: Progress, after: Progress, summary: Summary) -> int:
+    """Places that were committed while a build went on, and not by it."""
+    return max(0, after.done - before.done - summary.finished)
 
 
 def last_summary(store: Store) -> Json:

@@ -109,6 +109,8 @@ class BatchDone:
     index: int
     finished: int = 0
     """Places that are committed, rejected ones included."""
+    theirs: int = 0
+    """Of them, those that somebody else had committed by then; they count in nothing else."""
     places: int = 0
     """Places with chips."""
     tiles: int = 0
@@ -175,6 +177,8 @@ class Summary(ShortRepr):
     """Places that an earlier run had committed."""
     finished: int = 0
     """Places done now, rejected ones included."""
+    by_others: int = 0
+    """Places that somebody else committed meanwhile: another build into the same folder, or a worker that was lost."""
     built: int = 0
     """Places built now."""
     tiles: int = 0
@@ -270,7 +274,7 @@ class Tally:
         """Add a batch's counts."""
         self.batches += 1
         self._sums.update(
-            {key: getattr(result, key) for key in ("finished", "places", "tiles", "rows", "bytes_written")}
+            {key: getattr(result, key) for key in ("finished", "theirs", "places", "tiles", "rows", "bytes_written")}
         )
         self._rejects.update(result.rejects)
         for kind, counts in result.left_out.items():
@@ -279,6 +283,11 @@ class Tally:
             self._examples[reason] = min((result.index, told), self._examples.get(reason, (result.index, told)))
         self._failures.extend(result.failures)
         self.add_network(result.network)
+
+    @property
+    def finished(self) -> int:
+        """Places that this build did itself."""
+        return self._sums["finished"] - self._sums["theirs"]
 
     def add_network(self, network: Mapping[str, int]) -> None:
         """Add a process's requests, bytes and faults."""
@@ -289,7 +298,7 @@ class Tally:
         per_place = header["tiles"] // max(1, header["places"])
         return Summary(
             places=header["places"],
-            finished=self._sums["finished"],
+            finished=self.finished,
             built=self._sums["places"],
             tiles=self._sums["tiles"],
             rows=self._sums["rows"],
@@ -299,7 +308,7 @@ class Tally:
                 BY_PLAN: dict(header["rejects"]),
                 **{kind: dict(found) for kind, found in self._left_out.items()},
             },
-            tiles_done=per_place * self._sums["finished"],
+            tiles_done=per_place * self.finished,
             tiles_left_out=tiles_in(self._left_out, per_place),
             examples=examples_of(rejects) | {reason: told for reason, (_, told) in sorted(self._examples.items())},
             failures=tuple(sorted(self._failures, key=lambda failure: failure.poi_id)),

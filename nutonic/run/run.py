@@ -44,11 +44,13 @@ from nutonic.run.jobs import (
     Job,
     Progress,
     Scope,
+    done_by_others,
     earlier_failures,
     last_summary,
     progress_of,
     remaining_jobs,
     scope_of,
+    tell_of_others,
     tell_of_plan,
 )
 from nutonic.run.remote import have_changed, known_files, refuse_changed_files, with_known
@@ -206,6 +208,7 @@ def _build_places(
         stack.enter_context(once_begun(lambda: tally.batches))
         for result in results_of(pool, work, callback, jobs):
             files.add(result.remote)
+            tell_of_others(callback, result, jobs)
             tally.add(result)
             callback.on_batch(BatchFinished(result=result, to_do=before.remaining))
         root = out.absolute() if cluster.scheduler is not None else None
@@ -252,6 +255,7 @@ def _summed_up(
     after, last = progress_of(plan, left.scope, done), last_summary(store)
     seconds = round(summary.seconds, 3)
     summary = replace(summary, wanted=after.wanted, done_before=left.before.done, still_open=after.remaining)
+    summary = replace(summary, by_others=done_by_others(left.before, after, summary))
     failures = with_attempts((*summary.failures, *captions.failures), earlier_failures(last))
     summary = _told_of(spec, store, summary, captions.waiting)
     summary = replace(summary, failures=failures, seconds=seconds, places_done=progress_of(plan, Scope(), done).done)

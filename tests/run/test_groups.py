@@ -112,6 +112,8 @@ class Quick:
 
     count = 600
 
+    backwards = False
+
     def between(self, first: int, end: int) -> Iterator[Job]:
         return (replace(job, positions=frozenset()) for job in jobs(end)[first:])  # without places that could fail
 

@@ -21,6 +21,8 @@ class Neighbours:
     count: int
     opened: list[tuple[int, int]] = field(default_factory=list)
 
+    backwards = False
+
     def between(self, first: int, end: int) -> Iterator[Job]:
         self.opened.append((first, end))
         return iter(jobs(end)[first:])

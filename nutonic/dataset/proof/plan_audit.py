@@ -245,6 +245,7 @@ def _header_findings(
         starts=starts,
         rejects=columns.rejects,
         tiles=len(spec.layout.tiles) * len(candidates.places),
+        chips_per_tile=1 + len(spec.layout.views),
         margin_px=(spec.side - last.row - last.size, spec.side - last.col - last.size),
         largest_group=told["largest_group"] if largest is None else largest,
         cost=cost,

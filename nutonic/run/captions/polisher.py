@@ -55,7 +55,7 @@ class Polisher:
             done = place_done(entry.content, in_their_words(rows, found))
             places.append(replace(done, captions=kept(found), remote=pins_told(content)))
         origin = Origin(recipe_digest=self.spec.digest, plan_digest=self.plan_digest)
-        return commit(self.store, name.batch, places, origin, whole=name.place is None, polished=True)
+        return commit(self.store, name.batch, places, origin, whole=name.place is None, polished=True).bytes
 
     def _rows(self, entry: CommittedPlace) -> bytes:
         told = entry["rows"]

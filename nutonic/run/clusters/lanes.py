@@ -23,8 +23,13 @@ class Spans(Protocol):
         """How many there are."""
         ...
 
-    def between(self, first: int, end: int) -> Iterator[AnyJob]:
-        """Those from one position up to another, one at a time."""
+    @property
+    def backwards(self) -> bool:
+        """Whether the last is to be done first from now on."""
+        ...
+
+    def between(self, first: int, end: int) -> Iterator[AnyJob | None]:
+        """Those from one position up to another, one at a time; None for one that need not be done any more."""
         ...
 
 
@@ -65,10 +70,14 @@ class Lanes:
             return None
         if self._queue is not None:
             return next(self._queue, None)
-        lane = self._lanes.get(worker)
-        if lane is None or not lane.left:
-            lane = self._lanes[worker] = self._opened(worker, present)
-        return lane.pop()
+        while True:
+            lane = self._lanes.get(worker)
+            if lane is None or not lane.left:
+                lane = self._lanes[worker] = self._opened(worker, present)
+            if not lane.left:
+                return None
+            if (job := lane.pop()) is not None:
+                return job
 
     def _opened(self, worker: str, present: Collection[str]) -> _Lane:
         """A lane that is nobody's, or half of the longest."""
@@ -94,7 +103,7 @@ class _Lane:
 
     def __init__(self, jobs: Spans, first: int, end: int) -> None:
         self._jobs, self._at, self._end = jobs, first, end
-        self._reading: Iterator[AnyJob] | None = None
+        self._reading: Iterator[AnyJob | None] | None = None
 
     @property
     def left(self) -> int:
@@ -102,9 +111,10 @@ class _Lane:
         return self._end - self._at
 
     def pop(self) -> AnyJob | None:
-        """The first; None if there is none."""
-        if not self.left:
-            return None
+        """The first, or the last; None if it need not be done any more."""
+        if self._jobs.backwards:
+            self._end -= 1
+            return next(self._jobs.between(self._end, self._end + 1))
         if self._reading is None:
             self._reading = self._jobs.between(self._at, self._end)
         self._at += 1

@@ -35,11 +35,13 @@ from nutonic.run.jobs import (
     BuildOptions,
     Job,
     Scope,
+    done_by_others,
     earlier_failures,
     last_summary,
     progress_of,
     remaining_jobs,
     scope_of,
+    tell_of_others,
     tell_of_plan,
 )
 from nutonic.run.patches.batch import run_patch_batch
@@ -94,6 +96,7 @@ def build_patches(
         stack.enter_context(once_begun(lambda: tally.batches))
         for result in results_of(pool, pictures, callback, jobs):
             files.add(result.remote)
+            tell_of_others(callback, result, jobs)
             tally.add(result)
             callback.on_batch(BatchFinished(result=result, to_do=before.remaining))
         captions = _captions(build, stack, pool, store, plan, options)
@@ -112,6 +115,7 @@ def build_patches(
         limit=None if scope.last is None else options.limit,
         captions={"waiting": captions.waiting},
     )
+    summary = replace(summary, by_others=done_by_others(before, after, summary))
     summary = _finished(build, store, plan, done, summary, last)
     if card.is_theirs(store):
         callback.on_note(Note(text=f"{out}/{card.KEPT}"))
