@@ -341,32 +341,40 @@ class NotebookProgress(Board):
 
 
 class LineProgress(Progress):
-    """A line for each batch, unless the last line is less than a second old."""
+    """A line for each batch, or for several where the last line is less than a second old; numbered as they end, from 1."""
 
     def __init__(self) -> None:
         self._finished, self._captioned, self._printed_s, self._pending = 0, 0, -math.inf, ""
+        self._made, self._batches, self._told = Counter[str](), 0, 0
 
     def on_batch(self, event: BatchFinished, /) -> None:
         """Print a line, or keep it for the end."""
-        result = event.result
-        if isinstance(event, CaptionsFinished):
+        result, captions = event.result, isinstance(event, CaptionsFinished)
+        if captions and not self._captioned:  # these are counted anew
+            self.flush()
+            self._batches = self._told = 0
+        self._batches += 1
+        if captions:
             self._captioned += result.finished
-            counts = counted(result.rows, "caption")
-            self._pending = f"batch {result.index}: {counts}; {self._captioned} of {event.to_do} captioned"
+            self._made.update(caption=result.rows)
+            done = f"{self._captioned} of {event.to_do} captioned"
         else:
             self._finished += result.finished
-            made = [(result.places, "place"), (result.tiles, "chip")]
-            made += [(result.rows, "row")] if result.rows or not result.tiles else []  # those of patches come later
-            counts = ", ".join(counted(count, noun) for count, noun in made)
-            self._pending = f"batch {result.index}: {counts}; {self._finished} of {event.to_do} done"
+            self._made.update(place=result.places, chip=result.tiles, row=result.rows)
+            done = f"{self._finished} of {event.to_do} done"
+        made = [noun for noun in self._made if noun != "row" or self._made["row"] or not self._made["chip"]]
+        first, last = self._told + 1, self._batches  # rows of patches come later
+        which = f"batch {last}" if first == last else f"batches {first:,} to {last:,}"
+        self._pending = f"{which}: {', '.join(counted(self._made[noun], noun) for noun in made)}; {done}"
         if time.monotonic() - self._printed_s >= _LINES_APART_S:
             self.flush()
 
     def flush(self) -> None:
-        """Print the last batch's line, unless it has been printed."""
+        """Print the line of the batches since the last one, if there are any."""
         if self._pending:
             console.print(self._pending, markup=False)
-            self._printed_s, self._pending = time.monotonic(), ""
+            self._printed_s, self._pending, self._told = time.monotonic(), "", self._batches
+            self._made.clear()
 
 
 class JsonProgress(Board):

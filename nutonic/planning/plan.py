@@ -324,7 +324,10 @@ def _nothing_left(
     kind = NoScene if sceneless else PlanError
     none = f"none of {counted(len(rejects), 'place')} can be built{_by_reason(rejects)}"
     message = f"{none}; the first: {with_unusable(first.detail, odd)}"
-    decides = "what decides: imagery.collection, imagery.datetime, imagery.max_cloud_cover and imagery.assets"
+    keys = "imagery.collection, imagery.datetime, imagery.max_cloud_cover and imagery.assets"
+    if "on too little of the square" in f"{message}{in_all}":
+        keys = "tiles.min_valid_fraction, how much of a tile must have pixels; else imagery.collection and imagery.datetime"
+    decides = f"what decides: {keys}"
     return kind("\n".join(filter(None, (message, in_all, decides if reason == "no scene" else ""))))
 
 

@@ -107,8 +107,8 @@ def prepared(
     there = store.is_file(PLAN)
     plan = _opened(store, replan=replan) if there else None
     if plan is not None:
-        _refuse_changed(plan, preparation)
-        if to_build and not replan and store.disk is not None and not any(store.sizes(COMMITS)):
+        _refuse_changed(plan, preparation, replan=replan)
+        if to_build and not replan and store.disk is not None and not any((store.disk / COMMITS).glob("*")):
             refuse_no_room(plan.header["cost"]["bytes_written"], out)  # which was planned without
     if plan is None or replan:
         with _proved_writable(store):
@@ -285,7 +285,8 @@ def _refuse_changed_inputs(plan: PlanFile) -> None:
         )
 
 
-def _refuse_changed(plan: PlanFile, preparation: Preparation) -> None:
+def _refuse_changed(plan: PlanFile, preparation: Preparation, *, replan: bool = False) -> None:
+    """Raise :class:`RecipeChanged` if a plan is of another recipe or version; or of other places, unless it is replaced."""
     if plan.header["recipe_digest"] != preparation.digest:
         other = differences_in_words(plan.recipe, preparation.text)
         raise RecipeChanged(
@@ -297,8 +298,9 @@ def _refuse_changed(plan: PlanFile, preparation: Preparation) -> None:
             "finish it with that version, or build into another folder"
         )
     now = "" if preparation.places is None else file_sha256(preparation.places, preparation.identity)
-    if plan.header["places_sha256"] != now:
+    if plan.header["places_sha256"] != now and not replan:
         raise RecipeChanged(
             f"{preparation.places} is not the places file {plan.store.root} was built from ({now[:12]}, it was "
-            f"{plan.header['places_sha256'][:12]}): build into another folder, or restore the file"
+            f"{plan.header['places_sha256'][:12]}): put back what was there, build into another folder, or take "
+            "what is there now with --replan, which builds anew"
         )

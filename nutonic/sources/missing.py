@@ -117,7 +117,7 @@ def _odd(messages: Sequence[str]) -> str:
 
 
 def _coverage(shares: Sequence[float]) -> str:
-    return f"on too little of the square ({100 * max(shares):.0f} % at most)"
+    return f"on too little of the square ({100 * max(shares):.0f} % at most: see min_valid_fraction)"
 
 
 def _beside(_: Sequence[None]) -> str:

@@ -21,6 +21,7 @@ import yaml
 from support.cli import Said, listing, nutonic
 from support.paths import ROOT
 
+from nutonic.dataset.packs.registry import FORMS
 from nutonic.recipe.recipe import Recipe
 from nutonic.recipe.starts import recipe_text
 from nutonic.recipe.yaml import load_recipe, parse_recipe_text
@@ -388,8 +389,40 @@ def test_a_changed_places_file_on_a_tree_is_refused(copied):
     said = copied.build()
     assert (said.code, said.out, len(said.err.splitlines())) == (2, "", 1)
     assert f"{places} is not the places file {copied.out} was built from" in said.err
-    assert "build into another folder, or restore the file" in said.err
+    assert "put back what was there, build into another folder, or take what is there now with --replan" in said.err
     assert listing(copied.out) == before
+
+
+def test_a_changed_places_file_is_taken_with_replan_and_all_is_built_anew(copied):
+    """A place is gone, one is moved and one is new: nothing is left of what was there."""
+    places = copied.folder / "pois.csv"
+    header, *lines = places.read_text().splitlines()
+    places.write_text("\n".join([header, lines[1], *reversed(lines[2:]), ""]))
+    said = copied.build("--replan")
+    assert said.code == 0, said.told
+    other = copied.folder / "fresh"
+    fresh = nutonic("build", copied.recipe, "--out", other, "--workers", "0")
+    assert fresh.code == 0, fresh.told
+    tree, other = ({k: v for k, v in listing(out).items() if "summary" not in k} for out in (copied.out, other))
+    assert tree == other
+    said = nutonic("verify", copied.out, "--deep")
+    assert said.code == 0, said.told
+
+
+def test_lines_of_json_are_asked_of_commands_that_have_them_and_others_say_so_in_words(copied):
+    said = nutonic("verify", copied.out, "--log-json")
+    assert said.code == 2
+    assert "No such option" in said.err
+    assert not said.err.startswith("{")
+    said = nutonic("build", copied.recipe, "--log-json")  # without --out
+    assert json.loads(said.err)["event"] == "error"
+
+
+def test_the_help_of_pack_names_all_forms():
+    told = "".join(nutonic("pack", "--help").out.split())
+    assert [
+        form for form in FORMS if f"{form}," not in told and f"{form}or" not in told and f"{form}:" not in told
+    ] == []
 
 
 @pytest.mark.parametrize("name", ["pois.csv", "items.json", "land_cover.tif"])
@@ -434,7 +467,7 @@ def test_ctrl_c_stops_a_build_that_goes_on_later(world):
     command = [sys.executable, "-m", "nutonic", "build", str(world.recipe), "--out", str(world.out), "--workers", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        assert "batch 0" in process.stderr.readline()
+        assert "batch 1" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -533,7 +566,7 @@ def test_results_are_on_stdout_and_what_goes_on_meanwhile_is_not(built, tmp_path
     assert (planned.err, verdict.err) == ("", "")
     assert planned.out.startswith("places    13 of 14 rows")
     assert verdict.out.startswith(f"{built.out} is whole: ")
-    assert re.fullmatch(r"batch \d+: 1 place, .*; 1 of 1 done\n", made.err)
+    assert re.fullmatch(r"batch 1: 1 place, .*; 1 of 1 done\n", made.err)
     assert made.out.startswith("built 1 place, ")
     assert f"nutonic verify {tmp_path / 'out'} --deep" in made.out  # what to do next
 

@@ -86,7 +86,7 @@ def run(capsys, *args: object) -> tuple[int, str]:
 
 
 def without_progress(text: str) -> str:
-    return "".join(line for line in text.splitlines(keepends=True) if not re.match(r"batch \d+: ", line))
+    return "".join(line for line in text.splitlines(keepends=True) if not re.match(r"batch(es)? \d+( to \d+)?: ", line))
 
 
 def one_line(said: str) -> bool:

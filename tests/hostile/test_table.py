@@ -34,7 +34,7 @@ pytestmark = [
 ACTS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 #: Lines of progress, which are as many as the work.
-PROGRESS = re.compile(r"batch \d+: |\d+ of \d+ tiles$")
+PROGRESS = re.compile(r"batch(?:es)? \d+(?: to \d+)?: |\d+ of \d+ tiles$")
 
 #: Most lines of an error, and of a summary that tells of places; megabytes of a program that is not forked warm.
 LINES, SUMMARY, COLD_MB = 5, 12, 320

@@ -132,7 +132,7 @@ def test_a_build_that_may_not_fit_is_begun_and_says_so(few, small_disk):
     said = nutonic("build", few.recipe_path, "--out", folder / "out", "--workers", "0")
     assert "it may not fit" in said.err
     assert said.code != 2, said.told
-    assert "batch 0" in said.err
+    assert "batch 1" in said.err
     assert "may not fit" not in nutonic("plan", few.recipe_path).told
 
 

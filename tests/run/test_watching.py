@@ -418,8 +418,8 @@ def lines_of(batches: int, seconds: float) -> list[str]:
 
 def test_lines_of_progress_are_a_second_apart_and_the_last_is_there(monkeypatch):
     assert lines_of(1000, 0) == [
-        "batch 0: 2 places, 8 chips, 9 rows; 2 of 2000 done",
-        "batch 999: 2 places, 8 chips, 9 rows; 2000 of 2000 done",
+        "batch 1: 2 places, 8 chips, 9 rows; 2 of 2000 done",
+        "batches 2 to 1,000: 1,998 places, 7,992 chips, 8,991 rows; 2000 of 2000 done",
     ]
     monkeypatch.setattr(showing, "_LINES_APART_S", 0.01)
     assert len(lines_of(3, 0.02)) == 3
@@ -536,7 +536,7 @@ def test_where_nothing_can_be_drawn_over_there_are_lines(clean, tmp_path, settin
     process = started(tmp_path, "build", clean.recipe, "--out", tmp_path / "out", "--workers", 0, **setting)
     assert process.ended() == 0
     told = process.told()
-    assert "batch 0: " in told
+    assert "batch 1: " in told
     assert "9 of 9 done" in told
     assert "\r" not in told
     assert "\x1b[?25l" not in told

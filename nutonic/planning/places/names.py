@@ -28,6 +28,8 @@ _LAT = (
     {"y"},
 )
 _TIERS: dict[Axis, tuple[set[str], ...]] = {"lon": _LON, "lat": _LAT}
+#: Of these names those that are told, in pairs.
+_KNOWN = (("lon", "lat"), ("longitude", "latitude"), ("x", "y"))
 #: Words around the name of a coordinate that do not change what it is.
 _BESIDE = {
     "gps",
@@ -195,6 +197,11 @@ class Columns:
             columns += f": write pois.columns.{axis}: {near}"
         elif names and all(_is_number(name) for name in names):
             columns += ": the first line must name the columns"
+        elif axis:
+            known = ", ".join(f"{each} and {other}" for each, other in _KNOWN)
+            columns += (
+                f": say which in pois.columns, {{lon: …, lat: …}}, or {{point: …}}; known are {known} and the like"
+            )
         return PoiError(f"{self._path} has no column {expected}; {names_are} {columns}")
 
 
