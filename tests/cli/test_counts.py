@@ -88,7 +88,7 @@ def test_a_dataset_of_one_place_is_told_of_as_one(lone):
     assert [each.code for each in said] == [0] * len(said), [each.told for each in said if each.code]
     texts = [each.told for each in said]
     assert "1 place, 1 chip, 1 row" in texts[2]
-    assert "1 of 1 place, 1 tile, 1 row" in texts[4]
+    assert "1 of 1 place, 1 chip, 1 row" in texts[4]
     for path in (out / "README.md", packed / "README.md", page, lone.parent / "preview.html"):
         texts.append(re.sub(r"(?s)<(style|script)\b.*?</\1>", "", path.read_text(encoding="utf-8")))
     assert "1 satellite chip of 1 place with 1 image–text row" in texts[-4]

@@ -131,24 +131,31 @@ def test_the_edges_of_the_world_are_on_it(read):
     assert (len(file.places), file.rejects) == (3, [])
 
 
+#: What is told where no column has a known name.
+KNOWN = (
+    ": say which in pois.columns, {lon: …, lat: …}, or {point: …}; known are lon and lat, longitude and latitude, x and y "
+    "and the like"
+)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "is empty: its first line names columns, such as id,lon,lat; see pois.path"),
-        (b"a,b\n1,2\n", "has no column lon or longitude; its first line names a, b"),
-        (b"lon,b\n1,2\n", "has no column lat or latitude; its first line names lon, b"),
+        (b"a,b\n1,2\n", "has no column lon or longitude; its first line names a, b" + KNOWN),
+        (b"lon,b\n1,2\n", "has no column lat or latitude; its first line names lon, b" + KNOWN),
         (b"17.5,46.25\n", "has no column lon or longitude; its first line names 17.5, 46.25: the first line must name the "
          "columns"),
         (b"city,start_lat,start_lng\n", "has no column lon or longitude; its first line names city, start_lat, start_lng: "
          "write pois.columns.lon: start_lng"),
-        (b"lon,longitud\n", "has no column lat or latitude; its first line names lon, longitud"),
+        (b"lon,longitud\n", "has no column lat or latitude; its first line names lon, longitud" + KNOWN),
         (b"lng,long,lat\n1,2,3\n", "has several columns of longitudes (lng, long): say which, as in "
          "pois.columns.lon: lng; in line 2 they are 1 and 2"),
         (b"a,geometry,wkt\n", "has several columns of points (geometry, wkt): say which, as in "
          "pois.columns.point: geometry"),
         ("lon,lat,ort\n1,2,Köln\n".encode("latin-1"), "is not UTF-8 text (byte 17) in line 2, where Windows-1252 "
          "has 'ö': save it as UTF-8, or convert it, for instance with iconv -f WINDOWS-1252 -t UTF-8"),
-        ("lo".encode("utf-16"), "has no column lon or longitude; its first line names lo"),
+        ("lo".encode("utf-16"), "has no column lon or longitude; its first line names lo" + KNOWN),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_used_is_refused_by_name(read, tmp_path, content, message):

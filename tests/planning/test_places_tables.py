@@ -312,7 +312,11 @@ MESSAGES = [
      "30 beside 52): write degrees with decimals, or as one text such as 52°30'N"),
     ("latitude_dms,lon\n52°30'N,1\n", "has no column lat or latitude; its first line names latitude_dms, lon: write "
      "pois.columns.lat: latitude_dms"),
-    ("# c\nname\n1\n", "has no column lon or longitude; its line 2 names name"),
+    ("id;Länge (°);Breite (°)\na;1;2\n", "has no column lon or longitude; its first line names id, Länge (°), Breite (°): "
+     "say which in pois.columns, {lon: …, lat: …}, or {point: …}; known are lon and lat, longitude and latitude, x and y and the "
+     "like"),
+    ("# c\nname\n1\n", "has no column lon or longitude; its line 2 names name: say which in pois.columns, {lon: …, lat: …}, "
+     "or {point: …}; known are lon and lat, longitude and latitude, x and y and the like"),
     (b"lon;lat;ort\n1;2;Bonn\n3;4;K\xf6ln\n", "is not UTF-8 text (byte 26) in line 3, where Windows-1252 has 'ö': save it "
      "as UTF-8, or convert it, for instance with iconv -f WINDOWS-1252 -t UTF-8"),
     (b"lon,lat\r1,2\r3,4\x81\r", "is not UTF-8 text (byte 15) in line 3: save it as UTF-8, or convert it, for instance with "

@@ -197,7 +197,7 @@ class Columns:
             columns += f": write pois.columns.{axis}: {near}"
         elif names and all(_is_number(name) for name in names):
             columns += ": the first line must name the columns"
-        elif axis:
+        elif axis and not any(word in _OTHER_UNITS for name in names for word in _WORD.findall(name.lower())):
             known = ", ".join(f"{each} and {other}" for each, other in _KNOWN)
             columns += (
                 f": say which in pois.columns, {{lon: …, lat: …}}, or {{point: …}}; known are {known} and the like"

@@ -212,7 +212,7 @@ WHY: dict[str, tuple[list[dict[str, Any]], str]] = {
     ),
     "an edge": (
         [item("a", geometry={"type": "Polygon", "coordinates": [HALF]})],
-        "of 1 item near the square, 1 is on too little of the square (25 % at most)",
+        "of 1 item near the square, 1 is on too little of the square (25 % at most: see min_valid_fraction)",
     ),
     "no time": (
         [item("a", properties={"datetime": "soon"}), item("b", geometry=FAR)],
@@ -288,6 +288,14 @@ def test_a_plan_without_scenes_says_what_is_near_all_of_its_places(tmp_path):
         "stated: that counts as 100 %, see max_cloud_cover",
         "what decides: imagery.collection, imagery.datetime, imagery.max_cloud_cover and imagery.assets",
     ]
+
+
+def test_a_plan_of_places_at_the_edge_names_what_decides_there(tmp_path):
+    edge = item("a", geometry={"type": "Polygon", "coordinates": [HALF]})
+    with pytest.raises(NoScene) as error:
+        nt.plan(recipe(tmp_path, write(tmp_path, edge), [PLACE]))
+    *_, last = str(error.value).splitlines()
+    assert last.startswith("what decides: tiles.min_valid_fraction, ")
 
 
 def test_each_reject_of_a_plan_says_why_and_odd_items_are_told(tmp_path):
