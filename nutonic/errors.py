@@ -23,7 +23,7 @@ import pickle
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -141,12 +141,12 @@ class StoreError(NutonicError, OSError):
 
 
 @contextmanager
-def once_begun(is_begun: Callable[[], object] = lambda: True) -> Iterator[None]:
+def once_begun() -> Iterator[None]:
     """What is done while there may be something to go on with: a store's error says so."""
     try:
         yield
     except StoreError as error:
-        error.begun = bool(is_begun())
+        error.begun = True
         raise
 
 

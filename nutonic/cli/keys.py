@@ -13,6 +13,12 @@ from nutonic.cli.init import refuse_existing, write_new
 from nutonic.cli.paths import PathOf
 from nutonic.inert import inert
 
+#: The forms of packs, written out, since what makes them takes long to be imported.
+FORMS = (
+    "parquet, webdataset, leap, trl, ms-swift, llama-factory, axolotl, unsloth, qwen, imagefolder, coco, yolo, geoparquet, "
+    "geojson or stac: see docs/packs.md."
+)
+
 
 @click.command(short_help="All keys of a recipe, for editors or as a page.")
 @click.option("--page", is_flag=True, help="A page for people, in Markdown, instead of JSON Schema.")

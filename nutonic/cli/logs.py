@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,10 +19,12 @@ _json = False
 _LEVELS = {"error": "ERROR", "interrupted": "WARNING", "stopping": "WARNING", "workers": "WARNING"}
 
 
-def set_json(as_json: bool) -> None:
-    """Set whether events are written as JSON from now on."""
+def set_json_if_asked(args: Sequence[str], commands: Mapping[str, click.Command]) -> None:
+    """Set whether events are written as JSON from now on: of a command that has no such option they are not."""
     global _json
-    _json = as_json
+    command = next((commands[arg] for arg in args if arg in commands), None)
+    known = () if command is None else (option for each in command.params for option in each.opts)
+    _json = "--log-json" in args and "--log-json" in known
 
 
 def is_json() -> bool:

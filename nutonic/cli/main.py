@@ -25,7 +25,7 @@ from nutonic.cli.ending import (
     with_results,
 )
 from nutonic.cli.init import init
-from nutonic.cli.keys import catalogue, schema
+from nutonic.cli.keys import FORMS, catalogue, schema
 from nutonic.cli.lacks import open_standard_streams, refuse_lacks
 from nutonic.cli.paths import AnyPathOf, CubeOf, PathOf
 from nutonic.inert import inert
@@ -359,16 +359,9 @@ def report(directory: AnyPath, out: AnyPath | None) -> None:
     say([f"wrote {path}{size}: open it in a browser"])
 
 
-#: Written out, since what makes them takes long to be imported.
-_FORMS = (
-    "parquet, webdataset, leap, trl, ms-swift, llama-factory, axolotl, unsloth, qwen, imagefolder, coco, yolo, geoparquet, "
-    "geojson or stac: see docs/packs.md."
-)
-
-
 @cli.command(short_help="Pack a dataset into the form of a trainer.")
 @click.argument("directory", metavar="DIR", type=AnyPathOf())
-@click.option("--format", "form", required=True, metavar="FORM", help=_FORMS)
+@click.option("--format", "form", required=True, metavar="FORM", help=FORMS)
 @click.option("--out", type=AnyPathOf(output=True), required=True, help="Where the pack goes, beside the dataset.")
 @click.option("--boxes", metavar="NAME", help="How boxes are written. Default: as the form's own models write them.")
 @click.option("--cells", metavar="NAME", help="How cells of ground are named: utm, major-tom or h3. Default: utm.")
@@ -479,16 +472,10 @@ def main(args: Sequence[str] | None = None) -> None:
         sys.exit(code)
 
 
-def _asks_for_json(args: Sequence[str]) -> bool:
-    """Whether lines are to be JSON: of a command that knows no such option the mistake is told as all are."""
-    command = next((cli.commands[arg] for arg in args if arg in cli.commands), None)
-    return "--log-json" in args and command is not None and any("--log-json" in each.opts for each in command.params)
-
-
 def _run(args: Sequence[str] | None) -> None:
     """Run a command; it ends with SystemExit if its code is not 0."""
     # Set before the arguments are parsed, so that mistakes in them are written as JSON too.
-    logs.set_json(_asks_for_json(sys.argv[1:] if args is None else args))
+    logs.set_json_if_asked(sys.argv[1:] if args is None else args, cli.commands)
     refuse_warnings_as_errors()
     for what in ("Valid PROJ data directory", "pyproj unable to set"):  # as an error, by whoever needs its database
         warnings.filterwarnings("ignore", what, UserWarning)

@@ -149,9 +149,9 @@ def commit(
 class Landed(NamedTuple):
     """What became of commits."""
 
-    bytes: int
+    bytes: int = 0
     """That were written for those that are this caller's."""
-    theirs: frozenset[int]
+    theirs: frozenset[int] = frozenset()
     """Positions of the places that somebody else had committed by then, with the same bytes."""
 
 

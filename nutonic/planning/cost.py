@@ -283,11 +283,11 @@ _HELD = NEIGHBOURS * (1 + FAR_GROUPS)
 READERS = 8
 
 
-def polish_estimate(spec: BuildSpec, tiles: int) -> Json:
-    """Captions, tokens and money that polishing the captions of so many tiles takes, if nothing is answered yet."""
-    asked = spec.rows.polish
+def chips_estimate(spec: BuildSpec, tiles: int) -> Json:
+    """Chips of so many tiles, views too; captions, tokens and money that polishing takes, if nothing is answered yet."""
+    asked, chips = spec.rows.polish, tiles * (1 + len(spec.layout.views))
     if asked is None:
-        return {}
-    captions = tiles * len(spec.rows.captions) * (1 + len(spec.layout.views))
+        return {"chips": chips}
+    captions = chips * len(spec.rows.captions)
     whole = estimate_captions({3: captions}, asked.annotators, asked.captions)
-    return {"captions": {"captions": captions, **whole.as_json()}}
+    return {"chips": chips, "captions": {"captions": captions, **whole.as_json()}}

@@ -19,7 +19,7 @@ from nutonic.errors import NoScene, PlanError
 from nutonic.heap import give_back
 from nutonic.io.session import current
 from nutonic.planning import splits
-from nutonic.planning.cost import Cost, batch_size, estimate, polish_estimate
+from nutonic.planning.cost import Cost, batch_size, chips_estimate, estimate
 from nutonic.planning.ground.squares import Squares, squares_of
 from nutonic.planning.judging import judging
 from nutonic.planning.pins import refuse_all_missing
@@ -90,8 +90,6 @@ class Plan(ShortRepr):
     """Places that share ground with places of another split; None where splits keep ground apart."""
     drawn_from: int = 0
     """How many places there were before some were drawn for a preview."""
-    chips_per_tile: int = 1
-    """A chip and its views."""
     more: Json = field(default_factory=dict)
     """What the plan of another kind of recipe tells besides."""
 
@@ -125,7 +123,6 @@ class Plan(ShortRepr):
             "batches": len(self),
             "scenes": self._first_choices,
             "tiles": self.tiles,
-            "chips": self.tiles * self.chips_per_tile,
             "margin_px": self.margin_px,
             "shares": self.shares(),
             "largest_group": self.largest_group,
@@ -249,8 +246,7 @@ def plan_of(spec: BuildSpec, *, draw: int | None = None) -> Plan:
         split_by=spec.splits.by,
         shared_ground=sharing(candidates, spec.splits, _squares(candidates, spec.grid)),
         drawn_from=there,
-        chips_per_tile=1 + len(spec.layout.views),
-        more=polish_estimate(spec, len(spec.layout.tiles) * len(candidates.places)),
+        more=chips_estimate(spec, len(spec.layout.tiles) * len(candidates.places)),
     )
 
 

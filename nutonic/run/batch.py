@@ -152,9 +152,7 @@ def run_batch(
     origin = Origin(recipe_digest=spec.digest, plan_digest=plan_digest or digest_of(store) or "")
     places = [(i, place) for i, place in enumerate(batch.places) if only is None or i in only]
     if (refusal := _refusal(spec.stills)) is not None:  # before pixels are read in vain
-        return summary_of(
-            batch.index, [], [failure_of_still(place, refusal) for _, place in places], Landed(0, frozenset())
-        )
+        return summary_of(batch.index, [], [failure_of_still(place, refusal) for _, place in places], Landed())
     begun = begun or begin_batch(batch, spec, store, only, remote)
     begun.files.add(remote or {})  # it may be known only since
     begun.first.then = then

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +14,6 @@ from nutonic.core.model import Batch, Json, RemotePin
 from nutonic.dataset.commits import Committed
 from nutonic.errors import Corrupt, InputError
 from nutonic.io.objects import Store, unsealed
-from nutonic.planning.cost import doubt_of_room
 from nutonic.planning.layout import SUMMARY, named
 from nutonic.planning.pins import missing_files, missing_line
 from nutonic.planning.plan_file import PlanFile
@@ -239,6 +238,8 @@ def progress_of(plan: PlanFile, scope: Scope, done: Committed) -> Progress:
 def tell_of_plan(callback: Callback, plan: PlanFile, done: Committed, before: Progress) -> None:
     """Tell what a plan warns of, until something of it is built; and of local files that are not there, until all is."""
     if not done.total:
+        from nutonic.planning.cost import doubt_of_room
+
         of_room = doubt_of_room(plan.header["cost"]["bytes_written"], plan.store.root) if plan.store.root else ()
         for warning in (*plan.header["warnings"], *of_room):
             callback.on_note(Note(text=warning))
@@ -247,13 +248,14 @@ def tell_of_plan(callback: Callback, plan: PlanFile, done: Committed, before: Pr
         callback.on_note(Note(text=missing_line(missing)))
 
 
-def tell_of_others(callback: Callback, result: BatchDone, jobs: Jobs) -> None:
-    """Take up that somebody else commits the same places, and tell so once."""
-    if not result.theirs or jobs.others is None:
-        return
-    if not jobs.others.met:
-        callback.on_note(Note(text=_OTHERS))
-    jobs.others.meet()
+def telling_of_others(results: Iterable[BatchDone], jobs: Jobs, callback: Callback) -> Iterator[BatchDone]:
+    """Results as they come; where somebody else commits the same places, the jobs take it up, and it is told once."""
+    for result in results:
+        if result.theirs and jobs.others is not None:
+            if not jobs.others.met:
+                callback.on_note(Note(text=_OTHERS))
+            jobs.others.meet()
+        yield result
 
 
 _OTHERS = (

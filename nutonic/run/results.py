@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from nutonic.core.model import Json, PlannedPlace, Reject, RemotePin, Scene
 from nutonic.core.showing import ShortRepr
 from nutonic.dataset.reasons import BY_PLAN, CAPTIONS, PLACES, STILLS, TILES, LeftOutCounts, tiles_in
-from nutonic.errors import Damaged, FileMissing, NutonicError, ReadFailed, Refused
+from nutonic.errors import Damaged, FileMissing, NutonicError, ReadFailed, Refused, StoreError
 from nutonic.secrets import redact
 
 #: Errors in a word or two, to be counted by.
@@ -260,6 +260,14 @@ class Summary(ShortRepr):
 
 class Tally:
     """Adds up batches' counts."""
+
+    def __enter__(self) -> Tally:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Have an error of a store tell whether anything was done before, that the same command goes on with."""
+        if isinstance(error, StoreError):
+            error.begun = self.batches > 0
 
     def __init__(self) -> None:
         self.batches = 0  # added so far

@@ -17,7 +17,7 @@ from nutonic.dataset.amend.reopen import ANY, reopen
 from nutonic.dataset.commits import Committed, committed
 from nutonic.dataset.finalize import Finalized, finalize, is_finalized
 from nutonic.dataset.parts.each import Each, here
-from nutonic.errors import InputError, once_begun
+from nutonic.errors import InputError
 from nutonic.heap import give_back, share_heap
 from nutonic.io.buckets.address import Address, AnyPath, any_path_of
 from nutonic.io.limits import IN_FLIGHT
@@ -50,8 +50,8 @@ from nutonic.run.jobs import (
     progress_of,
     remaining_jobs,
     scope_of,
-    tell_of_others,
     tell_of_plan,
+    telling_of_others,
 )
 from nutonic.run.remote import have_changed, known_files, refuse_changed_files, with_known
 from nutonic.run.results import BatchDone, Captioned, Summary, Tally, with_attempts
@@ -204,11 +204,9 @@ def _build_places(
         callback.on_start(BuildStarted(wanted=before.wanted, done_before=before.done))
         jobs = with_known(remaining_jobs(plan, left.scope, left.done), files)
         work = _Building(spec=spec, store=store, plan_digest=plan.digest)
-        tally = Tally()
-        stack.enter_context(once_begun(lambda: tally.batches))
-        for result in results_of(pool, work, callback, jobs):
+        tally = stack.enter_context(Tally())
+        for result in telling_of_others(results_of(pool, work, callback, jobs), jobs, callback):
             files.add(result.remote)
-            tell_of_others(callback, result, jobs)
             tally.add(result)
             callback.on_batch(BatchFinished(result=result, to_do=before.remaining))
         root = out.absolute() if cluster.scheduler is not None else None

@@ -313,8 +313,8 @@ MESSAGES = [
     ("latitude_dms,lon\n52°30'N,1\n", "has no column lat or latitude; its first line names latitude_dms, lon: write "
      "pois.columns.lat: latitude_dms"),
     ("id;Länge (°);Breite (°)\na;1;2\n", "has no column lon or longitude; its first line names id, Länge (°), Breite (°): "
-     "say which in pois.columns, {lon: …, lat: …}, or {point: …}; known are lon and lat, longitude and latitude, x and y and the "
-     "like"),
+     "say which in pois.columns, {lon: …, lat: …}, or {point: …}; known are lon and lat, longitude and latitude, x and y "
+     "and the like"),
     ("# c\nname\n1\n", "has no column lon or longitude; its line 2 names name: say which in pois.columns, {lon: …, lat: …}, "
      "or {point: …}; known are lon and lat, longitude and latitude, x and y and the like"),
     (b"lon;lat;ort\n1;2;Bonn\n3;4;K\xf6ln\n", "is not UTF-8 text (byte 26) in line 3, where Windows-1252 has 'ö': save it "

@@ -13,7 +13,7 @@ from nutonic.core.model import SPLITS, Batch, Json, Poi, Reject, Scene
 from nutonic.dataset.proof.findings import Finding
 from nutonic.dataset.proof.shapes import wrong_pins, wrong_values
 from nutonic.planning import splits
-from nutonic.planning.cost import polish_estimate
+from nutonic.planning.cost import chips_estimate
 from nutonic.planning.ground.squares import Squares, squares_of
 from nutonic.planning.judging import judging
 from nutonic.planning.pins import key_of, remote_hrefs
@@ -245,7 +245,6 @@ def _header_findings(
         starts=starts,
         rejects=columns.rejects,
         tiles=len(spec.layout.tiles) * len(candidates.places),
-        chips_per_tile=1 + len(spec.layout.views),
         margin_px=(spec.side - last.row - last.size, spec.side - last.col - last.size),
         largest_group=told["largest_group"] if largest is None else largest,
         cost=cost,
@@ -255,7 +254,7 @@ def _header_findings(
         shared_ground=sharing(
             candidates, spec.splits, partial(squares_of, candidates.places, spec.grid, candidates.imagery)
         ),
-        more=polish_estimate(spec, len(spec.layout.tiles) * len(candidates.places)),
+        more=chips_estimate(spec, len(spec.layout.tiles) * len(candidates.places)),
     )
     header = plain(right.header()) | {key: told[key] for key in ("items", "inputs", "remote") if key in told}
     header["warnings"] = [*_of_inputs(told["warnings"]), *header["warnings"]]

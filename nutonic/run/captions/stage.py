@@ -133,8 +133,10 @@ def take_answers(captions: Captions, store: Store, path: Path, callback: Callbac
     callback.on_note(Note(text=f"{told}; without an answer: {problems}" if problems else told))
 
 
-def refuse_unreadable(answers: Path) -> None:
-    """Raise :class:`InputError` if a file of answers cannot be read."""
+def refuse_unreadable(answers: Path | None) -> None:
+    """Raise :class:`InputError` if a file of answers cannot be read; None is none."""
+    if answers is None:
+        return
     try:
         open_regular(str(answers)).close()
     except OSError as error:

@@ -11,7 +11,6 @@ from nutonic.core.model import Json
 from nutonic.dataset import card
 from nutonic.dataset.commits import Committed, committed
 from nutonic.dataset.shards.finish import finish_patches, state_of
-from nutonic.errors import once_begun
 from nutonic.io.buckets.address import AnyPath
 from nutonic.io.limits import IN_FLIGHT
 from nutonic.io.objects import Store, is_temporary, sealed
@@ -41,8 +40,8 @@ from nutonic.run.jobs import (
     progress_of,
     remaining_jobs,
     scope_of,
-    tell_of_others,
     tell_of_plan,
+    telling_of_others,
 )
 from nutonic.run.patches.batch import run_patch_batch
 from nutonic.run.patches.captioning import PatchCaptioner, waiting
@@ -65,8 +64,7 @@ def build_patches(
     refuse_impossible(cluster.performance_report, cluster=not cluster.in_process)
     refuse_foreign(out)
     refuse_inputs_inside(spec.inputs, out)
-    if options.answers is not None:
-        refuse_unreadable(options.answers)
+    refuse_unreadable(options.answers)
     build = _Build(spec=spec, out=out, cluster=cluster, callback=callback)
     with ExitStack() as stack:
         session = stack.enter_context(limited(min(IN_FLIGHT, cluster.max_requests or IN_FLIGHT)))
@@ -89,14 +87,12 @@ def build_patches(
             pool = build.workers(stack)
         tell_of_plan(callback, plan, done, before)
         callback.on_start(BuildStarted(wanted=before.wanted, done_before=before.done))
-        tally = Tally()
+        tally = stack.enter_context(Tally())
         processes, osm = 1 if pool is None else max(1, len(pool.client.nthreads())), plan.header.get("osm")
         pictures = partial(_run_patches, spec=spec, store=store, plan_digest=plan.digest, osm=osm, processes=processes)
         jobs = with_known(remaining_jobs(plan, scope, done), files)
-        stack.enter_context(once_begun(lambda: tally.batches))
-        for result in results_of(pool, pictures, callback, jobs):
+        for result in telling_of_others(results_of(pool, pictures, callback, jobs), jobs, callback):
             files.add(result.remote)
-            tell_of_others(callback, result, jobs)
             tally.add(result)
             callback.on_batch(BatchFinished(result=result, to_do=before.remaining))
         captions = _captions(build, stack, pool, store, plan, options)
@@ -108,6 +104,7 @@ def build_patches(
         pictured,
         wanted=after.wanted,
         done_before=before.done,
+        by_others=done_by_others(before, after, pictured),
         failures=with_attempts((*pictured.failures, *captions.failures), earlier_failures(last)),
         rows=captions.rows,
         still_open=after.remaining + captions.waiting,
@@ -115,7 +112,6 @@ def build_patches(
         limit=None if scope.last is None else options.limit,
         captions={"waiting": captions.waiting},
     )
-    summary = replace(summary, by_others=done_by_others(before, after, summary))
     summary = _finished(build, store, plan, done, summary, last)
     if card.is_theirs(store):
         callback.on_note(Note(text=f"{out}/{card.KEPT}"))
