@@ -175,7 +175,9 @@ class Plan(ShortRepr):
                     "patches",
                 )
             if self.split_by == "block" and not of_patches:
-                group, advice = "block", "use smaller ones, splits.block_km"
+                across = sum(reject.reason == "crosses a block" for reject in self.rejects)
+                more = counted(across, "place lies across a border and is", "places lie across a border and are")
+                group, advice = "block", f"use smaller ones, splits.block_km; {more} left out, and more would be"
             if self.split_by == "column":
                 group, advice = "group of places with one value", "see splits.column and splits.values"
             whole = f", is all in {max(shares, key=lambda name: shares[name])}," if most else ""

@@ -196,3 +196,21 @@ def test_recipes_of_other_ways_keep_their_text_and_digest(planet, planets):
     told = differences(plain.text(), timed.text())
     assert "splits.by is time, it was place" in told
     assert "splits.test_from is 2024-07-01, it was not there" in told
+
+
+def test_a_block_that_is_too_large_is_told_with_what_smaller_ones_cost(tmp_path):
+    told = 0
+    for block_km in (500, 20, 18, 15, 11, 6):
+        recipe = small_planet(tmp_path / str(block_km), splits={"by": "block", "block_km": block_km})
+        plan = nt.plan(nt.load_recipe(recipe))
+        across = sum(reject.reason == "crosses a block" for reject in plan.rejects)
+        notes = [line for line in plan.warnings() if line.startswith("the largest ")]
+        assert bool(notes) == (plan.largest_group > 0.5 and len(plan.places) > 1)
+        for note in notes:
+            told += bool(across)
+            assert note.startswith("the largest block holds ")
+            assert "use smaller ones, splits.block_km; " in note
+            assert "overlapping" not in note
+            many = "place lies across a border and is" if across == 1 else "places lie across a border and are"
+            assert note.endswith(f"{across} {many} left out, and more would be")
+    assert told
