@@ -2,6 +2,7 @@
 
 import contextlib
 import pickle
+import re
 
 import pytest
 from hypothesis import given
@@ -86,7 +87,7 @@ def test_a_policy_travels():
     ("text", "problem"),
     [
         ("visible: [", "osm.tags: is not YAML"),
-        ("- a", "osm.tags: is no policy: write the parts visible, implied, invisible, dropped"),
+        ("- a", "osm.tags: is no policy: write the parts visible, areas, lines, implied, invisible, dropped"),
         ("implied: [a]", "visible names no tag"),
         ("visible: {}", "visible names no tag"),
         ("visible:\n  a: b\nseen: []", "line 3: 'seen' is none of visible"),
@@ -117,3 +118,54 @@ def test_any_text_is_a_policy_or_refused(text):
 @given(st.dictionaries(st.sampled_from(["building", "natural", "name", "name:x", "surface", "q"]), st.text(max_size=5)))
 def test_nothing_invisible_is_shown(tags):
     assert not {"name", "name:x", "q"} & {key for key, _ in POLICY.visible_tags(tags)}
+
+
+# Areas and lines
+
+
+def test_an_area_is_not_called_as_a_line_nor_a_line_as_an_area():
+    found = policy.parse(builtin("tags")["text"])
+    assert found.noun({"highway": "pedestrian", "area": "yes"}, "area") == "pedestrian area"
+    assert found.noun({"highway": "pedestrian"}, "line") == "pedestrian street"
+    assert found.noun({"highway": "footway", "area": "yes"}, "area") == "walking area"
+    assert found.noun({"highway": "service", "area": "yes"}, "area") == "service yard"
+    assert found.noun({"highway": "primary", "area": "yes"}, "area") == "road surface"
+    assert found.noun({"railway": "platform"}, "area") == found.noun({"railway": "platform"}, "line")
+    assert found.noun({"building": "yes"}, "line") is None
+    assert found.noun({"building": "yes", "highway": "footway"}, "line") == "footpath", "what else it is"
+
+
+def test_every_noun_of_a_line_has_one_for_areas():
+    """No area is a street, a path, a track or a line; what is the same from above, as a river or a hedge, keeps its noun."""
+    found = policy.parse(builtin("tags")["text"])
+    lines = re.compile(
+        r"(?:street|road|path|footpath|sidewalk|motorway|ramp|busway|track|spur|siding|crossover|line|lift)$"
+    )
+    kept = {"boat ramp", "running track", "race track", "kart track", "bicycle motocross track", "motocross track",
+            "runaway truck ramp", "pipeline", "coastline", "forest cutline"}  # fmt: skip
+    for rule in found.nouns:
+        key, _, value = rule.partition("=")
+        noun = found.noun({key: value or "yes"}, "area")
+        assert noun is None or noun in kept or not lines.search(noun), rule
+
+
+def test_an_open_line_is_none_of_what_only_areas_are():
+    found = policy.parse(builtin("tags")["text"])
+    of_areas = re.compile(
+        r"(?:building|house|area|lot|park|lake|pond|forest|lawn|meadow|field|pitch|court|church|ground|site)$"
+    )
+    for rule in found.nouns:
+        key, _, value = rule.partition("=")
+        noun = found.noun({key: value or "yes"}, "line")
+        assert noun is None or not of_areas.search(noun), rule
+
+
+def test_a_policy_of_ones_own_may_say_so_too():
+    found = policy.parse(
+        "visible: {highway: street, building: house}\nareas: {highway: square}\nlines: {building: null}\n"
+    )
+    assert [found.noun({"highway": "x"}, kind) for kind in ("", "line", "area")] == ["street", "street", "square"]
+    assert [found.noun({"building": "x"}, kind) for kind in ("", "line", "area")] == ["house", None, "house"]
+    assert found.called == {"street", "house", "square"}
+    with pytest.raises(RecipeError, match="areas: 'highway' is there twice"):
+        policy.parse("visible: {highway: street}\nareas: {highway: square, highway: place}\n")

@@ -193,12 +193,12 @@ def test_a_road_across_another_is_one_and_streams_that_become_a_river_are_two():
 @pytest.mark.parametrize(
     ("tags", "others"),
     [
-        ({"natural": "tree"}, {"highway": "path"}),
+        ({"natural": "tree_row"}, {"highway": "path"}),
         ({"highway": "residential"}, {"highway": "primary"}),
         ({"waterway": "river"}, {"waterway": "stream"}),
         ({"railway": "platform"}, {"railway": "platform"}),
         ({"aeroway": "parking_position"}, {"aeroway": "parking_position"}),
-        ({"building": "yes"}, {"building": "yes"}),
+        ({"man_made": "crane"}, {"man_made": "crane"}),
     ],
 )
 def test_what_is_called_otherwise_or_does_not_run_on_stays_apart(tags, others):

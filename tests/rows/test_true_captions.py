@@ -161,7 +161,7 @@ def test_a_revision_has_sentences_of_its_own():
 
 def test_a_patch_gets_the_captions_that_it_is_dealt():
     _, scene = described(11)
-    tasks = choose(scene, CAPTIONS)
+    tasks = choose(scene, CAPTIONS, POLICY)
     assert [task.number for task in tasks[1:]] == [3] * (len(tasks) - 1)
     texts = [template_caption(scene, tasks[0], None, CAPTIONS, seed) for seed in range(6)]
     assert len(set(texts)) == 6

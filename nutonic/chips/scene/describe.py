@@ -141,7 +141,7 @@ def _led_on(wholes: Sequence[Whole], elements: Sequence[Element], policy: TagPol
     lines = [(each.first.key, each.noun, each.geometry) for each in wholes if each.first.kind == "line"]
     for each in elements:
         tags = dict(each.tags) if each.kind == "line" else {}
-        if policy.drops(tags) and (noun := policy.noun(tags)) is not None:
+        if policy.drops(tags) and (noun := policy.noun(tags, each.kind)) is not None:
             lines.append((each.key, noun, each.geometry))
     on = led_on([noun for _, noun, _ in lines], [line for _, _, line in lines])
     return frozenset(lines[k][0] for k in on)

@@ -1,8 +1,10 @@
 """Which of a map's tags a picture shows, and what things are called: a policy, read from a text that a person can edit.
 
-The text is YAML with four parts. ``visible`` maps ``key`` (any value) or ``key=value`` to a noun, or to nothing where a tag
-is seen but calls nothing by a name, such as a surface. ``implied``, ``invisible`` and ``dropped`` are lists of keys, of
-``key=value``, or of patterns such as ``name:*``. A key of which nothing is said is invisible.
+The text is YAML with six parts. ``visible`` maps ``key`` (any value) or ``key=value`` to a noun, or to nothing where a tag
+is seen but calls nothing by a name, such as a surface. ``areas`` and ``lines`` say what an area, or a line, is called
+instead, or that it is nothing: a pedestrian street that is an area is a pedestrian area, and an open line is no building.
+``implied``, ``invisible`` and ``dropped`` are lists of keys, of ``key=value``, or of patterns such as ``name:*``. A key of
+which nothing is said is invisible.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ NAMES = frozenset({"name", "official_name", "short_name", "brand", "operator", "
 _ON_PAPER = frozenset({"boundary", "admin_level", "leisure"})
 _ON_GROUND = frozenset({"highway", "waterway", "railway"})
 
-_PARTS = ("visible", "implied", "invisible", "dropped")
+#: Parts of the text that map tags to nouns, and those that list tags.
+_NAMING, _LISTS = ("visible", "areas", "lines"), ("implied", "invisible", "dropped")
+_PARTS = (*_NAMING, *_LISTS)
 _RULE = re.compile(r"[^\s=*]{1,80}(?:\*|=[^\s=*][^=*]{0,80})?")
 _NOUN = re.compile(r"[^\W\d_](?:[^\W\d_]|['’ -](?=[^\W\d_])){0,59}")
 
@@ -53,6 +57,10 @@ class TagPolicy:
 
     nouns: Mapping[str, str | None]
     """By ``key`` or ``key=value``, in the order of the text: what a thing is called; None where that is for another tag."""
+    areas: Mapping[str, str | None] = field(default_factory=dict)
+    """The same of areas that are called otherwise than lines and points; None of those that are nothing."""
+    lines: Mapping[str, str | None] = field(default_factory=dict)
+    """The same of lines."""
     implied: Rules = Rules()
     invisible: Rules = Rules()
     dropped: Rules = Rules()
@@ -65,21 +73,36 @@ class TagPolicy:
         """Put together what things are called; many patches ask for it."""
         named = {line: (at, noun, line) for at, (line, noun) in enumerate(self.nouns.items()) if noun is not None}
         object.__setattr__(self, "_naming", named)
-        object.__setattr__(self, "called", frozenset(noun for _, noun, _ in named.values()))
+        more = (noun for nouns in (self.areas, self.lines) for noun in nouns.values() if noun is not None)
+        object.__setattr__(self, "called", frozenset((*(noun for _, noun, _ in named.values()), *more)))
 
-    def noun(self, tags: _Tags) -> str | None:
+    def noun(self, tags: _Tags, kind: str = "") -> str | None:
         """What a thing with these tags is called, without an article; None if a picture cannot show it.
 
         Of the lines that fit its tags the first with a noun names it; a line ``key`` fits no value with a line of its own.
+        `kind`: ``area`` or ``line``, if it is to be called as one.
         """
-        found = self.naming(tags)
+        found = self.naming(tags, kind)
         return None if found is None else found[0]
 
-    def naming(self, tags: _Tags) -> tuple[str, str] | None:
-        """What a thing with these tags is called, and the line of the text that says so: ``("lake", "water=lake")``."""
-        lines = (self._line(key, value) for key, value in tags.items() if self._counts(key, value))
-        found = min((self._naming[line] for line in lines if line in self._naming), default=None)
-        return None if found is None else found[1:]
+    def naming(self, tags: _Tags, kind: str = "") -> tuple[str, str] | None:
+        """What a thing with these tags is called, and the line of the text that says so: ``("lake", "water=lake")``.
+
+        Of an area or a line, by `kind`, a tag that makes it nothing is passed over.
+        """
+        instead = {"area": self.areas, "line": self.lines}.get(kind, {})
+        lines = {self._line(key, value) for key, value in tags.items() if self._counts(key, value)}
+        for _, noun, line in sorted(self._naming[line] for line in lines if line in self._naming):
+            by = line if line in instead else line.partition("=")[0]
+            said = instead.get(by, noun)
+            if said is not None:
+                return said, line
+        return None
+
+    def is_implied(self, tags: _Tags) -> bool:
+        """Whether a thing with these tags is called by what a picture suggests and does not prove, such as a use of land."""
+        found = self.naming(tags)
+        return found is not None and found[1] in self.implied.exact
 
     def visible_tags(self, tags: _Tags, *, names: bool = False) -> tuple[tuple[str, str], ...]:
         """Those tags that a picture shows or implies, sorted by key.
@@ -124,22 +147,29 @@ def parse(text: str) -> TagPolicy:
     Raises
     ------
     RecipeError
-        If it is no YAML of the four parts, or an entry is no rule, no noun, or there twice; the message tells the line.
+        If it is no YAML of the six parts, or an entry is no rule, no noun, or there twice; the message tells the line.
     """
     parts = _parts(text)
     visible = parts.get("visible")
     if not isinstance(visible, yaml.MappingNode) or not visible.value:
         raise RecipeError("osm.tags: visible names no tag: write at least one line such as 'building: building'")
+    nouns, areas, lines = ({} if name not in parts else _nouns(parts[name], name) for name in _NAMING)
+    lists = {name: _rules(parts[name], name) for name in _LISTS if name in parts}
+    return TagPolicy(nouns=nouns, areas=areas, lines=lines, **lists)
+
+
+def _nouns(node: yaml.Node, part: str) -> dict[str, str | None]:
+    if not isinstance(node, yaml.MappingNode):
+        raise _wrong(node, f"{part} is no mapping: write lines such as 'highway=pedestrian: pedestrian area'")
     nouns: dict[str, str | None] = {}
-    for key, value in visible.value:
-        rule = _rule(key, "visible")
+    for key, value in node.value:
+        rule = _rule(key, part)
         if rule in nouns:
-            raise _wrong(key, f"visible: {rule!r:.80} is there twice")
+            raise _wrong(key, f"{part}: {rule!r:.80} is there twice")
         if rule.endswith("*"):
-            raise _wrong(key, f"visible: {rule!r:.80} is a pattern: write a key, or key=value")
-        nouns[rule] = _noun(value, rule)
-    lists = {name: _rules(parts[name], name) for name in _PARTS[1:] if name in parts}
-    return TagPolicy(nouns=nouns, **lists)
+            raise _wrong(key, f"{part}: {rule!r:.80} is a pattern: write a key, or key=value")
+        nouns[rule] = _noun(value, rule, part)
+    return nouns
 
 
 def _parts(text: str) -> dict[str, yaml.Node]:
@@ -166,12 +196,12 @@ def _rule(node: yaml.Node, part: str) -> str:
     return str(node.value)
 
 
-def _noun(node: yaml.Node, rule: str) -> str | None:
+def _noun(node: yaml.Node, rule: str, part: str) -> str | None:
     if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null":
         return None
     if not isinstance(node, yaml.ScalarNode) or not _NOUN.fullmatch(node.value):
         shown = node.value if isinstance(node, yaml.ScalarNode) else "a list or a mapping"
-        raise _wrong(node, f"visible: {rule:.80} has {shown!r:.80}, no noun: write a word or a few, or null")
+        raise _wrong(node, f"{part}: {rule:.80} has {shown!r:.80}, no noun: write a word or a few, or null")
     return str(node.value)
 
 

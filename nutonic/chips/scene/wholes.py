@@ -121,7 +121,7 @@ def shown(elements: Sequence[Element], policy: TagPolicy) -> list[Shown]:
     found = []
     for element in sorted(elements, key=_order):
         tags = dict(element.tags)
-        naming = None if policy.drops(tags) else policy.naming(tags)
+        naming = None if policy.drops(tags) else policy.naming(tags, element.kind)
         if naming is not None:
             found.append(Shown(element, *naming))
     return found

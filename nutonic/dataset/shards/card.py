@@ -213,7 +213,7 @@ def _statistics(facts: ShardFacts) -> Iterator[str]:
     nouns = ", ".join(f"{markdown_text(noun)} ({count:,})" for noun, count in statistics.nouns.top[:_NOUNS])
     yield (
         f"{counted(statistics.words, 'word')}, {at_least}{statistics.vocabulary.different:,} of them different. The most "
-        f"frequent nouns, by a plain rule: {nouns or 'none'}.\n"
+        f"frequent nouns, with how often each word stands in captions: {nouns or 'none'}.\n"
     )
     yield table("Tags", ("tag of OpenStreetMap", "elements that captions speak of"), statistics.tags.top[:_TAGS])
     rejections = [(f"answer: {reason}", each.count) for reason, each in statistics.rejections]

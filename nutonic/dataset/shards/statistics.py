@@ -112,6 +112,7 @@ class Statistics:
     """Of all captions."""
     vocabulary: Frequent
     nouns: Frequent
+    """Those of the words that end a noun phrase, as often as they stand in captions, and so as in `vocabulary`."""
     tags: Frequent
     """``key=value`` of the elements that captions speak of."""
     density: Density
@@ -282,6 +283,16 @@ class _Counts:
         if len(self.examples[reason]) < _EXAMPLES:
             self.examples[reason].append(rejection)
 
+    def _nouns(self) -> _Few:
+        """Words that are nouns by the rule in one of ten places or more, each as often as it stands in captions."""
+        found = _Few()
+        found.beyond = self.nouns.beyond
+        counts = self.vocabulary.counts
+        found.counts = Counter(
+            {word: counts[word] for word, n in self.nouns.counts.items() if counts[word] and 10 * n >= counts[word]}
+        )
+        return found
+
     def whole(self, annotators: dict[str, Annotator]) -> Statistics:
         by_frequency = sorted(self.rejected.items(), key=lambda pair: (-pair[1], pair[0]))
         order = {split: k for k, split in enumerate(SPLITS)}
@@ -292,7 +303,7 @@ class _Counts:
             lengths=tuple((task, Lengths(counts=tuple(sorted(n.items())))) for task, n in sorted(self.lengths.items())),
             words=self.words["all"],
             vocabulary=self.vocabulary.whole(),
-            nouns=self.nouns.whole(),
+            nouns=self._nouns().whole(),
             tags=self.tags.whole(),
             density=self.density.whole(),
             rejections=tuple(

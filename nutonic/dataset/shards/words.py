@@ -38,8 +38,8 @@ _OTHERS = (
 #: Nouns that say where or how large something is, and nothing of what is there.
 _PLACES = (
     "north south east west north-west north-east south-west south-east northwest northeast southwest southeast centre"
-    " center middle side sides edge edges corner corners part parts half quarter quarters third area areas picture image"
-    " photograph photo patch scene metre metres meter meters kilometre kilometres percent share length width size shape"
+    " center middle side sides edge edges corner corners part parts half quarter quarters third thirds metre metres meter"
+    " meters kilometre kilometres hectare hectares percent share length width size shape way axis vicinity whole"
 )
 
 _BEGIN, _STOPS = frozenset(_DETERMINERS.split()), frozenset(f"{_DETERMINERS} {_OTHERS}".split())

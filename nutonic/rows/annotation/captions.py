@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from nutonic.chips.scene.describe import MOST_NEAR
 from nutonic.chips.scene.description import Cell, Described, SceneDescription, Sea, Task
 from nutonic.chips.scene.frame import CELLS
 from nutonic.recipe.annotation import Captions
 from nutonic.rows.annotation import templates as words
+from nutonic.rows.annotation.calling import called
 from nutonic.rows.annotation.phrases import (
     Pick,
     a,
@@ -42,6 +44,10 @@ _LARGE = 0.15
 #: Of the room between the least and the most words, so much is dealt to patches.
 _DEALT = 0.6
 _TRIES = 8
+#: Nouns of which other ones are kinds, so that both in one caption would be two names for one thing; ...
+_GENERAL = ("building", "platform", "path", "wall", "house")
+#: ... and those that count what is called otherwise, too: a church is a building.
+_COUNTED = frozenset({"building"})
 _LONGEST_NAME = 60
 #: The width of a line and the size of a point, such as a road and a tree, roughly.
 _LINE_M, _POINT_M2 = 4.0, 30.0
@@ -102,11 +108,14 @@ class _Caption:
         self._description, self._subject, self._names, self._pick = description, subject, names, pick
         self._noun = thing(subject.noun, subject.kind)
         self._this = f"this {pick.one(words.FROM_SPACE if from_space else words.PICTURES)}"
-        self._short = words.SHORT_FROM_SPACE if from_space else words.SHORT
+        self._short = self._this.rpartition(" ")[2]
         others = {each.element: each for each in description.elements if each is not subject}
         self._beside = [others[key] for key in subject.near if key in others]
-        self._others = list(others.values())
-        self._told = {subject.noun}
+        self._others = self._all = list(others.values())
+        nouns = {each.noun for each in description.elements}
+        self._general = [noun for noun in _GENERAL if noun in nouns]
+        self._told = {self._called(subject.noun)}
+        self._counted = set[str]()  # elements that were told of by a general noun
         self._lined = {each.noun for each in description.elements if each.kind == "line"}
         self._has_sea = any(isinstance(each, Sea) for each in description.elements)
 
@@ -128,17 +137,39 @@ class _Caption:
     def _larger(self) -> list[list[Described]]:
         """What takes much of the picture, and more than the element: a caption that passes it over tells of another one."""
         least = max(_LARGE, self._subject.share or 0.0)
-        groups = [group for group in _groups(self._others) if sum(each.share or 0.0 for each in group) > least]
+        groups = [
+            group for group in self._groups(self._others, self._all) if sum(each.share or 0.0 for each in group) > least
+        ]
         return sorted(groups, key=lambda group: -sum(map(_weight, group)))[:_MOST_KINDS]
 
     def _forget(self, groups: Sequence[list[Described]]) -> None:
         """Of what was told, all that is called the same in the picture, nothing is told again."""
         told = {group[0].noun for group in groups}
-        self._others = [each for each in self._others if each.noun not in told]
-        self._beside = [each for each in self._beside if each.noun not in told]
+        self._count(groups)
+        self._others = [each for each in self._others if self._called(each.noun) not in told]
+        self._beside = [each for each in self._beside if self._called(each.noun) not in told]
+
+    def _count(self, groups: Sequence[list[Described]]) -> None:
+        """What was counted as a building is in no further count of these."""
+        self._counted |= {each.element for group in groups if group[0].noun in self._general for each in group}
+
+    def _called(self, noun: str) -> str:
+        """What a thing is called here: where there are plain buildings, an apartment building is one of them."""
+        return next((each for each in self._general if noun.endswith(f" {each}")), noun)
+
+    def _groups(self, elements: Sequence[Described], among: Sequence[Described]) -> list[list[Described]]:
+        """Elements that are called the same, in the order of the first of each; of buildings all `among` that are one."""
+        found: dict[str, list[Described]] = {}
+        for each in elements:
+            found.setdefault(self._called(each.noun), []).append(each)
+        for noun in self._general:
+            if noun in found:
+                every = [each for each in called(noun, among) if each.element not in self._counted]
+                found[noun] = [replace(each, noun=noun) for each in (every if noun in _COUNTED else found[noun])]
+        return [group for group in found.values() if group]
 
     def _say(self, wordings: Sequence[str], **slots: str) -> str:
-        slots = {"short": self._pick.one(self._short), "this": self._this, "noun": self._noun, **slots}
+        slots = {"short": self._short, "this": self._this, "noun": self._noun, **slots}
         return self._pick.fresh(wordings).format_map(_Slots(slots))
 
     def _of_itself(self) -> Iterator[str]:
@@ -221,7 +252,9 @@ class _Caption:
         """What is beside the element. Of a list that may go on nothing is counted."""
         if self._beside:
             wordings = words.CLOSE if self._subject.kind == "line" else words.BESIDE
-            yield self._things(wordings, _groups(self._beside)[: _MOST_KINDS + 1], among=self._endless())
+            yield self._things(
+                wordings, self._groups(self._beside, self._beside)[: _MOST_KINDS + 1], among=self._endless()
+            )
 
     def _endless(self) -> bool:
         return len(self._subject.near) >= MOST_NEAR
@@ -231,18 +264,21 @@ class _Caption:
 
         Of what is not counted there are no further ones: stretches of a street are any number of them.
         """
-        groups = _groups(self._beside)[: _MOST_KINDS + 1]
+        groups = self._groups(self._beside, self._beside)[: _MOST_KINDS + 1]
         named = {group[0].noun for group in groups}
         uncounted = {
             group[0].noun for group in groups if self._endless() or (len(group) > 1 and group[0].noun in self._lined)
         }
-        told = {each.element for each in self._beside if each.noun in named}
-        self._others = [each for each in self._others if each.element not in told and each.noun not in uncounted]
+        told = {each.element for each in self._beside if self._called(each.noun) in named}
+        self._count(groups)
+        self._others = [
+            each for each in self._others if each.element not in told and self._called(each.noun) not in uncounted
+        ]
         self._told |= named
 
     def _also(self) -> Iterator[str]:
         """What else there is, what is seen most of first."""
-        groups = sorted(_groups(self._others), key=lambda group: -sum(map(_weight, group)))
+        groups = sorted(self._groups(self._others, self._all), key=lambda group: -sum(map(_weight, group)))
         for k in range(0, len(groups), _MOST_KINDS):
             yield self._things(words.ALSO, groups[k : k + _MOST_KINDS], placed=True)
 
@@ -267,7 +303,11 @@ class _Caption:
     def _more(self) -> Iterator[str]:
         """What can be said besides, where there is little: of others that no second is called like, and of the picture."""
         nouns = Counter(each.noun for each in self._description.elements)
-        single = [each for each in self._description.elements if nouns[each.noun] == 1]
+        single = [
+            each
+            for each in self._description.elements
+            if nouns[each.noun] == 1 and self._called(each.noun) == each.noun and each.noun not in self._general
+        ]
         least_share, least_length = _DETAILED
         for each in [each for each in single if each is not self._subject][:_MOST_DETAILS]:
             other = thing(each.noun, each.kind)
@@ -330,11 +370,3 @@ def _called(name: str) -> Iterator[str]:
     sentence = f"Its name is {name.strip()}."
     if len(name) <= _LONGEST_NAME and talk_problem(sentence, None, "") is None:
         yield sentence
-
-
-def _groups(elements: Iterable[Described]) -> list[list[Described]]:
-    """Elements that are called the same, in the order of the first of each."""
-    found: dict[str, list[Described]] = {}
-    for each in elements:
-        found.setdefault(each.noun, []).append(each)
-    return list(found.values())

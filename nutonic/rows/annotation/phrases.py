@@ -42,6 +42,12 @@ _MASS = re.compile(r"\b(?:\w*(?:land|wood)|grass|scrub|heath|sand|mud|shingle|sc
 _COUNTED = re.compile(r"\b(?:wetland|headland|island|wood)$")
 _SINGULAR_S = re.compile(r"(?:ss|us|is|works|fish pass)$")
 
+#: Lines that are things by themselves, which nobody sees a stretch of.
+_BY_ITSELF = re.compile(
+    r"\b(?:crossing|crossover|platform|stairway|bridge|pier|groyne|weir|dam|gate|stand|driveway|ramp|aisle|"
+    r"roundabout|circle|waterfall|quay|breakwater|grandstand|crane|strip|lane|tree row|slope)$"
+)
+
 #: What is spoken with a vowel first, but for "unit" and "used" and "one".
 _AN = re.compile(r"(?!uni|use|one|eu)[aeiou]", re.IGNORECASE)
 
@@ -126,8 +132,11 @@ def plural(noun: str) -> str:
 def counted(count: int, noun: str, kind: str, *, other: bool) -> str:
     """So many of a thing, besides the one that a caption is about if `other`.
 
-    A map cuts a road into pieces where anything about it changes, so that pieces of one kind are stretches, uncounted.
+    A map cuts a road into pieces where anything about it changes, so that pieces of one kind are stretches, uncounted; what
+    has an end of its own, as a crossing, is not cut but uncounted too.
     """
+    if kind == "line" and (count > 1 or other) and _BY_ITSELF.search(noun) is not None:
+        return f"another {noun}" if count == 1 else f"{'other ' if other else ''}{plural(noun)}"
     if kind == "line" and (count > 1 or other):
         base = re.sub(r"^stretch of ", "", thing(noun, kind))
         stretch = "stretch" if count == 1 else "stretches"

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-PICTURES = ("aerial image", "aerial photograph", "aerial picture", "aerial view", "overhead image", "overhead view")
-SHORT = ("image", "picture", "photograph", "scene")
+#: What pictures are called when they are first spoken of; later by the last word alone, so that a caption has one name for
+#: its own. None is a photograph: a picture may be drawn.
+PICTURES = ("aerial image", "aerial picture", "aerial view", "overhead image", "overhead picture", "overhead view")
 #: The same of pictures from space.
 FROM_SPACE = ("satellite image", "satellite picture", "satellite view", "overhead image", "overhead view")
-SHORT_FROM_SPACE = ("image", "picture", "scene")
 
 SHAPES = {"square": "square", "rectangular": "rectangular", "elongated": "elongated", "compact": "compact",
           "round": "round", "irregular": "irregularly shaped"}  # fmt: skip
@@ -80,7 +80,7 @@ RUNS = (
 WITH_LENGTH = (
     "{Thing} runs for {length} {way} of {this}.",
     "Over {length}, {thing} runs {way} of {this}.",
-    "{Way} of {this}, {thing} can be followed for {length}.",
+    "{Way} of {this} runs {thing} of {length}.",
     "{This} shows {thing} that runs {way}, over {length}.",
 )
 LOOPS = (
@@ -101,10 +101,9 @@ AREAS = ("On the ground that is {area}.", "It measures {area}.", "Its size withi
 SHARES = ("It covers {share} of the {short}.", "It fills {share} of the {short}.", "That is {share} of the {short}.")
 LENGTHS = (
     "It is in view for {length}.",
-    "It can be followed for {length}.",
     "Its length in the {short} is {length}.",
     "The {noun} is seen over {length}.",
-    "For {length} it can be traced through the {short}.",
+    "Within the {short} it is {length} long.",
 )
 #: The same of one that comes in pieces, which nobody can follow.
 LENGTHS_OF_PIECES = (
@@ -116,7 +115,6 @@ DIRECTIONS = (
     "It stretches from {direction}.",
     "Its longer axis runs from {direction}.",
     "It extends mainly from {direction}.",
-    "It is drawn out from {direction}.",
 )
 COURSES = (
     "Its overall direction is from {direction}.",
@@ -126,7 +124,6 @@ COURSES = (
 )
 VIA = (
     "On its way it passes through the {cells}.",
-    "In between it reaches the {cells}.",
     "It takes its way through the {cells}.",
 )
 SURFACED = ("Its surface is {surface}.", "It is surfaced with {surface}.")
@@ -166,13 +163,13 @@ ALSO = (
     "There {are} also {things}.",
     "Also visible {are} {things}.",
     "{Things} can be seen as well.",
-    "In the {short} {are} {things} as well.",
+    "The {short} shows {things} as well.",
     "{Things} {are} part of the {short} too.",
 )
 
 #: More of other things, where there is little to say.
 COVERS = ("The {other} covers {share} of the {short}.", "The {other} takes up {share} of the {short}.")
-MEASURES = ("The {other} is {length} long within the {short}.", "The {other} can be followed for {length}.")
+MEASURES = ("The {other} is {length} long within the {short}.", "The {other} is in view for {length}.")
 FREE = (
     "Little or nothing of it lies in the {side} third of the {short}.",
     "The {side} third of the {short} holds little or nothing of it.",
@@ -186,9 +183,7 @@ FRAME = (
 #: All of them.
 EVERY = (
     PICTURES,
-    SHORT,
     FROM_SPACE,
-    SHORT_FROM_SPACE,
     OPENINGS,
     WITH_SHARE,
     WITH_ALL,

@@ -154,7 +154,7 @@ def _describe_place(
     count = len(described.elements)
     if count < spec.patches.min_elements:
         return _rejected(index, place, TOO_LITTLE, f"{count} elements that a picture can show")
-    if not choose(described, spec.captions):
+    if not choose(described, spec.captions, spec.policy):
         return _rejected(index, place, NOTHING, f"none of {count} elements is large or long enough")
     record = PatchRecord(
         ordinal=place.poi.ordinal,

@@ -63,7 +63,7 @@ def captions_of(record: PatchRecord, spec: PatchSpec, answers: Answers) -> Patch
     kind = kind_of_picture(record.image.collection, abs(record.image.grid.affine.a))
     return annotate(
         record.described,
-        choose(record.described, spec.captions),
+        choose(record.described, spec.captions, spec.policy),
         spec.captions.annotators,
         answers,
         spec.captions,

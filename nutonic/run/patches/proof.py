@@ -204,7 +204,7 @@ def _of_record(
     described = describe(over, record.image.grid, spec.policy, patch_id=poi, names=spec.captions.names)
     if described != record.described:
         return f"the description of {poi} is not what the map says"
-    if len(described.elements) < spec.patches.min_elements or not choose(described, spec.captions):
+    if len(described.elements) < spec.patches.min_elements or not choose(described, spec.captions, spec.policy):
         return f"there is nothing to say of {poi}"
     if record.hidden != names_on_map(over, spec.captions):
         return f"the names of {poi} are not those of the map"
