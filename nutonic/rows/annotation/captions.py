@@ -135,10 +135,16 @@ class _Caption:
         return " ".join(said)
 
     def _larger(self) -> list[list[Described]]:
-        """What takes much of the picture, and more than the element: a caption that passes it over tells of another one."""
+        """What takes much of the picture, and more than the element: a caption that passes it over tells of another one.
+
+        The sea is told of however large the element is; where nobody knows how far it reaches, the line that it begins at.
+        """
         least = max(_LARGE, self._subject.share or 0.0)
         groups = [
-            group for group in self._groups(self._others, self._all) if sum(each.share or 0.0 for each in group) > least
+            group
+            for group in self._groups(self._others, self._all)
+            if sum(each.share or 0.0 for each in group) > (_LARGE if isinstance(group[0], Sea) else least)
+            or (_is_shore(group[0]) and not self._has_sea)
         ]
         return sorted(groups, key=lambda group: -sum(map(_weight, group)))[:_MOST_KINDS]
 
