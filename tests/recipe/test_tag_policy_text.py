@@ -42,9 +42,11 @@ def test_a_noun_is_what_a_person_says(noun: str):
 
 def test_a_line_stands_once():
     # a YAML mapping would keep the last of two lines in silence
-    lines = re.findall(r"^  ([^\s#-][^\n]*?): ", TEXT, re.MULTILINE)
-    assert [line for line, times in Counter(lines).items() if times > 1] == []
-    assert len(lines) == len(VISIBLE)
+    for part in ("visible", "areas", "lines"):
+        _, text = re.split(rf"^{part}:\n", TEXT, flags=re.MULTILINE)
+        lines = re.findall(r"^  ([^\s#-][^\n]*?): ", re.split(r"^\w", text, flags=re.MULTILINE)[0], re.MULTILINE)
+        assert [line for line, times in Counter(lines).items() if times > 1] == []
+        assert len(lines) == len(POLICY[part])
 
 
 @pytest.mark.parametrize("part", ["implied", "invisible", "dropped"])

@@ -53,11 +53,11 @@ def test_every_part_with_addresses_has_the_same_keys():
     [
         (PLACES, "b8c938f845107c63", "aa44fe475804f655"),
         (asked(PLACES, "pois", "imagery", "labels"), "409165f1e6d9c16d", "aa44fe475804f655"),
-        (PATCHES, "2d1a22bf2eeb114b", "b3e3cb114bbda401"),
+        (PATCHES, "2d1a22bf2eeb114b", "928d28bc5e30e34f"),
         (
             {**asked(PATCHES, "imagery", "osm"), "patches": {"around": {"path": "pois.csv", **WHO}}},
             "34de74ca1c81e369",
-            "b3e3cb114bbda401",
+            "928d28bc5e30e34f",
         ),
     ],
     ids=["places", "places that ask", "patches", "patches that ask"],

@@ -91,6 +91,12 @@ def test_every_wording_passes_the_gate():
         said = told(scene, range(5))
         texts += [text for _, text in said]
         wrong += rejected(scene, said)
+        lines = [each for each in scene.elements if each.kind == "line"]
+        for few in (scene.elements[:2], lines[:2], (scene.elements[0], *lines[:1])):  # more is told of each of few
+            little = replace(scene, elements=tuple(few))
+            said = told(little, range(8))
+            texts += [text for _, text in said]
+            wrong += rejected(little, said)
     assert wrong == []
     every = " ".join(texts)
     sentences = [wording for each in templates.EVERY for wording in each if wording.endswith(".")]

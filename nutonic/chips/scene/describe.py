@@ -52,6 +52,8 @@ class _Seen:
     said: Described
     shape: BaseGeometry
     holes: tuple[BaseGeometry, ...] = ()
+    alike: str = ""
+    """What it is called where lines and areas are called the same; empty where that is its noun."""
 
     @property
     def order(self) -> tuple[int, float, str, int]:
@@ -60,7 +62,7 @@ class _Seen:
 
     @property
     def piece(self) -> Piece:
-        return Piece(self.said.noun, self.said.kind, self.shape)
+        return Piece(self.alike or self.said.noun, self.said.kind, self.shape)
 
 
 def describe(
@@ -180,7 +182,8 @@ def _seen(placed: _Placed, frame: Frame, policy: TagPolicy, names: bool) -> _See
         said = _area(said, shape, frame, cut=frame.leaves(whole.geometry) or placed.beyond > frame.pixel**2)
     elif kind == "line":
         said = _line(said, shape, frame, cut=frame.leaves(whole.geometry) or placed.beyond > frame.pixel)
-    return None if _is_sliver(said, shape, frame) else _Seen(said, shape, placed.holes)
+    alike = policy.nouns.get(whole.line) or whole.noun
+    return None if _is_sliver(said, shape, frame) else _Seen(said, shape, placed.holes, alike)
 
 
 def _sea(elements: Sequence[Element], frame: Frame, policy: TagPolicy) -> _Seen | None:

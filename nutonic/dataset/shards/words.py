@@ -31,7 +31,7 @@ _OTHERS = (
     " following follows forms found gives goes lead leads leading leaves lie lies lying located make makes measures"
     " measuring meet meets occupied occupies occupying passes positioned reach reaches reaching run running runs see seen"
     " seems serves set shown shows showing sits situated spans spanning stand stands starts stretches stretching"
-    " surrounded surrounding surrounds take taken takes touches touching turns visible winds approximately clearly"
+    " belongs surrounded surrounding surrounds take taken takes touches touching turns visible winds approximately clearly"
     " directly gently largely mainly partly primarily slightly"
 )
 

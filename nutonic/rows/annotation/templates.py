@@ -15,6 +15,9 @@ PICTURES = ("aerial image", "aerial picture", "aerial view", "overhead image", "
 #: The same of pictures from space.
 FROM_SPACE = ("satellite image", "satellite picture", "satellite view", "overhead image", "overhead view")
 
+#: What others call pictures too.
+ALSO_PICTURES = ("scene", "photograph")
+
 SHAPES = {"square": "square", "rectangular": "rectangular", "elongated": "elongated", "compact": "compact",
           "round": "round", "irregular": "irregularly shaped"}  # fmt: skip
 
@@ -184,6 +187,7 @@ FRAME = (
 EVERY = (
     PICTURES,
     FROM_SPACE,
+    ALSO_PICTURES,
     OPENINGS,
     WITH_SHARE,
     WITH_ALL,
