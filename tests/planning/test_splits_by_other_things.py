@@ -214,3 +214,21 @@ def test_a_block_that_is_too_large_is_told_with_what_smaller_ones_cost(tmp_path)
             many = "place lies across a border and is" if across == 1 else "places lie across a border and are"
             assert note.endswith(f"{across} {many} left out, and more would be")
     assert told
+
+
+# By place
+
+
+def test_a_plan_tells_that_one_group_holds_most_places_and_where_it_is(tmp_path):
+    """Of shares of which the group's key leads into the test, it is in train all the same; so says a build."""
+    recipe = small_planet(tmp_path / "planet", few=(0, 1), splits={"train": 0.6, "validation": 0.0, "test": 0.4})
+    places = tmp_path / "planet" / "pois.csv"
+    lines = "".join(f"{17.9635723 + k / 10_000:.7f},46.6782425,b{k}\n" for k in range(3))
+    for first in "abcdefgh":  # some of these keys are of the test
+        places.write_text(f"lon,lat,id\n{lines}17.9635,46.6782,{first}\n", encoding="utf-8")
+        plan = nt.plan(nt.load_recipe(recipe))
+        assert plan.shares() == {"train": 1.0, "validation": 0.0, "test": 0.0}
+        whole = (
+            "the largest group of overlapping squares holds 100% of all places, is all in train, and bends the split: "
+        )
+        assert any(warning.startswith(whole) for warning in plan.warnings()), plan.warnings()
