@@ -26,6 +26,9 @@ _STEP_M, _FEWEST, _MOST = 1000.0, 4, 64
 #: Radius of the globe in metres, for distances of which a percent does not matter.
 _RADIUS = 6_371_000.0
 
+#: Squares whose outlines are held at a time: a hundred bytes or so are kept of each.
+_DRAWN = 1 << 14
+
 #: Squares that are compared with all others at a time.
 _AT_A_TIME = 512
 
@@ -80,9 +83,9 @@ def _across(squares: Squares, near: np.ndarray, one: np.ndarray) -> Iterator[np.
 
     Those that are closer than their shorter halves together overlap for sure. Only others are drawn.
     """
-    rings = _rings(squares, near)
-    inner = _inner(squares, near, rings)
-    boxes, owner = _boxes(rings, squares.lon[near])
+    parts = [_outline(squares, near[k : k + _DRAWN]) for k in range(0, len(near), _DRAWN)]
+    bounds, inner = (np.concatenate(column) for column in zip(*parts, strict=True))
+    boxes, owner = _boxes(bounds)
     tree, centres = shapely.STRtree(boxes), _in_space(squares.lon[near], squares.lat[near])
     crs, place = squares.crs[near], squares.place[near]
     for first in range(0, len(near), _AT_A_TIME):
@@ -137,16 +140,21 @@ def _inner(squares: Squares, which: np.ndarray, rings: np.ndarray) -> np.ndarray
     return np.asarray(0.99 * np.linalg.norm(_in_space(lon, lat) - centres[:, None], axis=-1).min(1))
 
 
-def _boxes(rings: np.ndarray, lon: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _outline(squares: Squares, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(squares, 4) west, south, east and north in degrees, on the turn of the globe of each; and :func:`_inner`."""
+    rings, lon = _rings(squares, which), squares.lon[which, None]
+    around = rings[..., 0] - 360.0 * np.rint((rings[..., 0] - lon) / 360.0)
+    low, high = (np.stack([edge(around, 1), edge(rings[..., 1], 1)], 1) for edge in (np.min, np.max))
+    return np.concatenate([low - _BEND, high + _BEND], 1), _inner(squares, which, rings)
+
+
+def _boxes(bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Boxes in degrees, and whose each is: first one a square, then those on the turns of the globe beside it."""
-    around = rings[..., 0] - 360.0 * np.rint((rings[..., 0] - lon[:, None]) / 360.0)
-    west, east = around.min(1) - _BEND, around.max(1) + _BEND
-    south, north = rings[..., 1].min(1) - _BEND, rings[..., 1].max(1) + _BEND
-    boxes, owner = [shapely.box(west, south, east, north)], [np.arange(len(rings))]
-    for turn in TURNS:
-        beyond = np.flatnonzero((west < -180.0) if turn > 0 else (east > 180.0)) if turn else np.empty(0, np.int64)
-        boxes.append(shapely.box(west[beyond] + turn, south[beyond], east[beyond] + turn, north[beyond]))
-        owner.append(beyond)
+    boxes, owner = [shapely.box(*bounds.T)], [np.arange(len(bounds))]
+    for turn, beyond in ((TURNS[2], bounds[:, 0] < -180.0), (TURNS[0], bounds[:, 2] > 180.0)):
+        west, south, east, north = bounds[beyond].T
+        boxes.append(shapely.box(west + turn, south, east + turn, north))
+        owner.append(np.flatnonzero(beyond))
     return np.concatenate(boxes), np.concatenate(owner)
 
 
