@@ -165,12 +165,13 @@ class Board(Progress):
         self.done += result.finished
         of_captions = {"captions": result.rows, "not let through": sum(result.rejects.values())}
         left_out = {f"{kind} left out": sum(result.left_out.get(kind, {}).values()) for kind in (PLACES, TILES)}
-        self._counts.update(of_captions if captions else {"chips": result.tiles, "rows": result.rows, **left_out})
+        of_batch = {"patches": result.tiles} if result.of_patches else {"chips": result.tiles, "rows": result.rows}
+        self._counts.update(of_captions if captions else {**of_batch, **left_out})
         self._counts.update(failed=len(result.failures))
         self.to_do = event.to_do
         self._batches += 1
         self._look()
-        chips = self._counts["captions" if captions else "chips"]
+        chips = self._counts[self._made]
         if self._batches <= self._round:
             self._past.clear()
         self._past.append(_Mark(self._looked_s, self.done, chips, self._worked_s))
@@ -209,16 +210,27 @@ class Board(Progress):
         self._batches = 0
         self._counts.clear()
 
+    @property
+    def _made(self) -> str:
+        """What is made of what is done."""
+        return "captions" if self.stage == "captioning" else "patches" if "patches" in self._counts else "chips"
+
     def counts(self) -> str:
         """Chips, rows and what was left out, in words; empty before there are any."""
         of_captions = self.stage == "captioning"
-        always = ("captions", "not let through") if of_captions else ("chips", "rows")
+        always = (
+            ("captions", "not let through")
+            if of_captions
+            else (("chips", "rows") if self._made == "chips" else ("patches",))
+        )
         names = [*always, *(name for name in ("places left out", "tiles left out", "failed") if self._counts[name])]
-        parts = [counted(self._counts[name], re.sub(r"s( left out)?$", r"\1", name), name) for name in names]
+        parts = [
+            counted(self._counts[name], re.sub(r"(?:(?<=ch)e)?s( left out)?$", r"\1", name), name) for name in names
+        ]
         rate = self.rate()
         if rate is not None:
             digits = 0 if rate >= 100 else 1
-            parts.insert(0, f"{rate:.{digits}f} {'captions' if of_captions else 'chips'}/s")
+            parts.insert(0, f"{rate:.{digits}f} {self._made}/s")
         return ", ".join(parts) if self.to_do else ""
 
     def rate(self) -> float | None:
@@ -314,7 +326,8 @@ class NotebookProgress(Board):
         summary = event.summary
         self.stage = "done" if summary.complete else "stopped"
         self.done = self.to_do = summary.finished
-        self._counts = Counter({"chips": summary.tiles, "rows": summary.rows})
+        of_patches = "captions" in summary.captions
+        self._counts = Counter({"patches" if of_patches else "chips": summary.tiles, "rows": summary.rows})
         self._draw(at_once=True)
 
     def _draw(self, *, at_once: bool) -> None:
@@ -340,19 +353,23 @@ class NotebookProgress(Board):
         return f"<div><b>{escape(self.stage)}</b> {bar}{escape(beside)}{lines}</div>"
 
 
+#: Nouns with a plural of their own.
+_NOUNS = {"patch": ("patch", "patches")}
+
+
 class LineProgress(Progress):
     """A line for each batch, or for several where the last line is less than a second old; numbered as they end, from 1."""
 
     def __init__(self) -> None:
         self._finished, self._captioned, self._printed_s, self._pending = 0, 0, -math.inf, ""
-        self._made, self._batches, self._told = Counter[str](), 0, 0
+        self._made, self._batches, self._told, self._captions = Counter[str](), 0, 0, False
 
     def on_batch(self, event: BatchFinished, /) -> None:
         """Print a line, or keep it for the end."""
         result, captions = event.result, isinstance(event, CaptionsFinished)
-        if captions and not self._captioned:  # these are counted anew
+        if captions and not self._captions:  # these are counted anew
             self.flush()
-            self._batches = self._told = 0
+            self._captions, self._batches, self._told = True, 0, 0
         self._batches += 1
         if captions:
             self._captioned += result.finished
@@ -360,12 +377,13 @@ class LineProgress(Progress):
             done = f"{self._captioned} of {event.to_do} captioned"
         else:
             self._finished += result.finished
-            self._made.update(place=result.places, chip=result.tiles, row=result.rows)
+            of_batch = {"patch": result.tiles} if result.of_patches else {"chip": result.tiles, "row": result.rows}
+            self._made.update({"place": result.places, **of_batch} if not result.of_patches else of_batch)
             done = f"{self._finished} of {event.to_do} done"
-        made = [noun for noun in self._made if noun != "row" or self._made["row"] or not self._made["chip"]]
-        first, last = self._told + 1, self._batches  # rows of patches come later
+        first, last = self._told + 1, self._batches
         which = f"batch {last}" if first == last else f"batches {first:,} to {last:,}"
-        self._pending = f"{which}: {', '.join(counted(self._made[noun], noun) for noun in made)}; {done}"
+        made = ", ".join(counted(count, *_NOUNS.get(noun, (noun,))) for noun, count in self._made.items())
+        self._pending = f"{which}: {made}; {done}"
         if time.monotonic() - self._printed_s >= _LINES_APART_S:
             self.flush()
 
@@ -394,7 +412,7 @@ class JsonProgress(Board):
             index=result.index,
             done=self.done,
             to_do=event.to_do,
-            chips=result.tiles,
+            **{"patches" if result.of_patches else "chips": result.tiles},
             elapsed_s=round(time.monotonic() - self._began_s, 1),
             left_s=None if left is None else round(left),
             failures=len(result.failures),

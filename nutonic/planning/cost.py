@@ -116,7 +116,7 @@ def estimate(spec: BuildSpec, scene: Scene, corners: np.ndarray, starts: np.ndar
         bytes_read=sum(cost.bytes_read for cost in (*reading, stills)),
         bytes_written=_TREE
         + work.places * _PER_PLACE
-        + int(pictures * _bytes_of_a_chip(spec, drawings))
+        + int(pictures * _bytes_of_a_chip(spec, drawings, repeats(scene, spec.grid.resolution_m)))
         + stills.bytes_read,
         peak_bytes=WORKER_BYTES
         + min(_HELD, work.largest) * (bytes_per_place(spec.side) + classes)
@@ -128,8 +128,13 @@ def estimate(spec: BuildSpec, scene: Scene, corners: np.ndarray, starts: np.ndar
     )
 
 
-def chip_bytes(size: int, output_size: int) -> float:
-    """Bytes of a chip of ``output_size`` pixels a side, of a tile of `size`.
+def repeats(scene: Scene, resolution_m: float) -> int:
+    """How many pixels of a grid, along each axis, are one of a scene's own: 1 where there are as many or fewer."""
+    return max(1, round(scene.lead.transform[0] / resolution_m))
+
+
+def chip_bytes(size: float, output_size: int) -> float:
+    """Bytes of a chip of ``output_size`` pixels a side, of a tile that is `size` of the scene's own wide.
 
     PNG takes as good as nothing for a pixel that is as its neighbour is: what there is to say is of the tile's pixels. Where
     some are averaged, no pixel is as another.
@@ -140,7 +145,7 @@ def chip_bytes(size: int, output_size: int) -> float:
     return output_size**2 * min(_MOST_PER_PIXEL, _PER_PIXEL + _AVERAGED * (1 / times - 1))
 
 
-def _bytes_of_a_chip(spec: BuildSpec, drawings: int) -> float:
+def _bytes_of_a_chip(spec: BuildSpec, drawings: int, times: int) -> float:
     """What is written of a chip: itself, its drawings, its sidecar, and its rows."""
     rows, side = spec.rows, spec.tiles.size
     questions = rows.absence + rows.vqa + rows.choice + rows.referring
@@ -151,7 +156,7 @@ def _bytes_of_a_chip(spec: BuildSpec, drawings: int) -> float:
         + questions * _QUESTION
     ) * (_ROWS_AT_LEAST + _ROWS_PER_SIDE * side)
     return (
-        chip_bytes(side, spec.tiles.output_size) * (1 + _PER_DRAWN * drawings)
+        chip_bytes(side / times, spec.tiles.output_size) * (1 + _PER_DRAWN * drawings)
         + _SIDECAR
         + _SIDECAR_PER_SIDE * side
         + said * (1 + _PARTS)

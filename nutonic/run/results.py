@@ -114,7 +114,8 @@ class BatchDone:
     places: int = 0
     """Places with chips."""
     tiles: int = 0
-    """Chips: a tile that is kept is one, and each view of it another."""
+    """Chips: a tile that is kept is one, and each view of it another. Of a recipe of patches, patches."""
+    of_patches: bool = False
     rows: int = 0
     bytes_written: int = 0
     rejects: Mapping[str, int] = field(default_factory=dict)

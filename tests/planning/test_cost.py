@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import shapely
 import yaml
 from support.cli import listing, nutonic
@@ -17,10 +18,11 @@ import nutonic as nt
 from benchmarks.patterns import PATTERNS, recipe_of
 from benchmarks.scenes import World
 from nutonic import load_recipe
+from nutonic.chips.scene.picture import jpeg
 from nutonic.cli.console import show_plan
 from nutonic.core.model import Asset, Scene
 from nutonic.planning.cost import Cost, batch_size, estimate, pace
-from nutonic.planning.patches.cost import seconds_of_map
+from nutonic.planning.patches.cost import jpeg_bytes, seconds_of_map
 from nutonic.planning.spec import resolve
 
 #: Pattern of the benchmarks, places, CPU seconds of a build in one process that had built before, and MB that it wrote.
@@ -59,30 +61,40 @@ def test_a_plan_says_what_measured_builds_took(tmp_path: Path, name, places, sec
     assert mb / 2 <= cost.bytes_written / 1e6 <= mb * 2
 
 
-#: Sides of tiles and of their chips, and rows: chips as they are, averaged, and enlarged up to eight times.
+#: Sides of tiles and of their chips, rows, and metres of a pixel: chips as they are, averaged, and enlarged.
 TREES = [
     *(
-        (size, output, {})
+        (size, output, {}, 10)
         for size, output in [(32, 32), (32, 224), (64, 32), (64, 64), (64, 128), (64, 192), (64, 512)]
     ),
-    *((size, output, {}) for size, output in [(128, 64), (128, 128), (128, 224), (256, 128), (256, 224), (256, 512)]),
-    (64, 128, {"augment": ["flip", "r90", "r180", "r270"]}),
-    (128, 224, {"augment": ["flip", "r90", "r180", "r270"], "overlays": True}),
-    (128, 224, {"grounding": False, "per_class": False, "per_class_grounding": False}),
+    *(
+        (size, output, {}, 10)
+        for size, output in [(128, 64), (128, 128), (128, 224), (256, 128), (256, 224), (256, 512)]
+    ),
+    (64, 128, {"augment": ["flip", "r90", "r180", "r270"]}, 10),
+    (128, 224, {"augment": ["flip", "r90", "r180", "r270"], "overlays": True}, 10),
+    (128, 128, {}, 5),
+    (128, 224, {"grounding": False, "per_class": False, "per_class_grounding": False}, 10),
     (
         128,
         128,
         {"captions": ["brief", "full", "zonal"], "absence": True, "vqa": True, "choice": True, "referring": True},
+        10,
     ),
 ]
 
 
 @pytest.mark.sampled(one_in=4)
-@pytest.mark.parametrize(("size", "output", "rows"), TREES, ids=lambda value: str(value))
-def test_a_tree_of_a_real_scene_is_as_large_as_its_plan_says(demo_inputs, tmp_path: Path, size, output, rows):
+@pytest.mark.parametrize(("size", "output", "rows", "metres"), TREES, ids=lambda value: str(value))
+def test_a_tree_of_a_real_scene_is_as_large_as_its_plan_says(demo_inputs, tmp_path: Path, size, output, rows, metres):
+    """Its pixels have 10 m; on a finer grid each is several."""
     values = yaml.safe_load((demo_inputs / "recipe.yaml").read_text(encoding="utf-8"))
     values["tiles"] = {"size": size, "stride": size, "output_size": output, "min_label_fraction": 0}
-    values |= {"grid": {"extent_m": 10 * size}, "rows": rows, "pois": {"path": "pois.csv"}}
+    values |= {
+        "grid": {"resolution_m": metres, "extent_m": metres * size, "lattice": "source"},
+        "rows": rows,
+        "pois": {"path": "pois.csv"},
+    }
     for name in demo_inputs.iterdir():
         (tmp_path / name.name).symlink_to(name)
     recipe = tmp_path / "own.yaml"
@@ -91,6 +103,22 @@ def test_a_tree_of_a_real_scene_is_as_large_as_its_plan_says(demo_inputs, tmp_pa
     written = sum(file.stat().st_size for file in (tmp_path / "tree").rglob("*") if file.is_file())
     expected = planned.cost.bytes_written * made.tiles / (planned.tiles * (1 + len(rows.get("augment", ()))))
     assert expected / 1.5 <= written <= expected * 1.5
+
+
+@pytest.mark.parametrize("times", [2, 3, 4, 5, 7])
+def test_jpegs_of_repeated_pixels_shrink_as_their_plan_says(demo_inputs, times):
+    """Of pictures of a real scene, against those whose pixels are its own."""
+    bands = [rasterio.open(demo_inputs / f"{name}.tif").read(1) for name in ("B04", "B03", "B02")]
+    whole = np.stack(
+        [np.interp(band, np.percentile(band[band > 0], [2, 98]), [0, 255]).astype(np.uint8) for band in bands], -1
+    )
+    side, taken = 64, {1: 0, times: 0}
+    for row, col in [(100, 300), (100, 700), (300, 500), (400, 900), (500, 600), (600, 800)]:
+        tile = whole[row : row + side, col : col + side]
+        for each in taken:
+            taken[each] += len(jpeg(np.repeat(np.repeat(tile, each, 0), each, 1), 95))
+    expected = jpeg_bytes(side * times, times) / jpeg_bytes(side, 1)
+    assert expected / 1.5 <= taken[times] / taken[1] <= expected * 1.5
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import shapely
 
 from nutonic.core.model import Json, Scene
-from nutonic.planning.cost import READERS, WORKER_BYTES, Cost, bytes_per_place
+from nutonic.planning.cost import READERS, WORKER_BYTES, Cost, bytes_per_place, repeats
 from nutonic.planning.patches.spec import PatchSpec
 from nutonic.sources.annotators.cost import Captioning, estimate
 from nutonic.sources.cost import Workload
@@ -14,6 +14,9 @@ from nutonic.sources.osm.overpass import TOGETHER
 
 #: Bytes of a JPEG per pixel at quality 95, typical of aerial pictures; and of a description and its captions.
 _JPEG_PER_PIXEL, _WORDS = 0.9, 6_000
+
+#: How much less a pixel takes for each time that those beside it are as it is.
+_LESS = 0.28
 
 #: CPU seconds of one core: for a patch, to find an element of a map and keep it, and to look at it for a patch that may
 #: show it.
@@ -25,7 +28,7 @@ def estimate_patches(spec: PatchSpec, scene: Scene, corners: np.ndarray, starts:
     size, patches = spec.patches.size, len(corners)
     work = Workload(scene=scene, corners=corners, batches=np.diff(starts), side=size, readers=READERS)
     reading = spec.sources.imagery.cost(work)
-    one = int(size**2 * _JPEG_PER_PIXEL) + _WORDS
+    one = int(jpeg_bytes(size, repeats(scene, spec.patches.resolution_m))) + _WORDS
     twice = 2  # as they are committed, and in shards
     return Cost(
         requests=reading.requests + requests_for_map(spec, starts),
@@ -37,6 +40,11 @@ def estimate_patches(spec: PatchSpec, scene: Scene, corners: np.ndarray, starts:
         + reading.held_bytes,
         cpu_seconds=reading.cpu_seconds + patches * _PER_PATCH,
     )
+
+
+def jpeg_bytes(size: int, times: int) -> float:
+    """Bytes of a JPEG of `size` pixels a side, of which so many, along each axis, are one of the source's own."""
+    return size**2 * _JPEG_PER_PIXEL / (1 + _LESS * (times - 1))
 
 
 def requests_for_map(spec: PatchSpec, starts: np.ndarray) -> int:

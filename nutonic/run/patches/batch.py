@@ -102,7 +102,7 @@ def run_patch_batch(
     whole = not failures and len(places) == len(batch.places)
     refuse_replaced(store, origin)
     made = summary_of(batch.index, done, failures, commit(store, batch.index, done, origin, whole=whole))
-    return replace(made, rows=0)  # which are captions, and come later
+    return replace(made, of_patches=True, rows=0)  # which are captions, and come later
 
 
 def _maps(batch: Batch, context: _Context) -> list[tuple[Element, ...]] | SourceError | OSError:
