@@ -529,6 +529,7 @@ class Neighbours:
     """Jobs in an order in which neighbours have something in common."""
 
     count: int
+    backwards = False
 
     def between(self, first: int, end: int) -> Iterator[Job]:
         return iter(jobs(end)[first:])
