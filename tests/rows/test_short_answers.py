@@ -58,7 +58,7 @@ def test_each_question_that_is_no_caption_and_asks_for_no_box_is_closed(answers)
     assert {suffix for suffix in answers if not open_ones.match(suffix)} == set(CLOSED)
 
 
-@pytest.mark.parametrize("told", [*YES_OR_NO, *QUARTERS, *DIRECTIONS, "40 %"])
+@pytest.mark.parametrize("told", sorted({*YES_OR_NO, *QUARTERS, *DIRECTIONS, "40 %"}))
 def test_the_page_tells_what_short_answers_there_are(told):
     assert f"`{told}`" in PAGE.read_text(encoding="utf-8")
 
