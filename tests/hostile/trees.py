@@ -510,7 +510,7 @@ BESIDES = [
             f"a damaged {name}, for {command}",
             both(finished, file(f"out/_nutonic/{name}", "x")),
             command,
-            1,
+            2,
             "nutonic verify",
             SAME,
         )
