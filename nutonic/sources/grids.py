@@ -50,6 +50,11 @@ def place_grid(lon: float, lat: float, scene: Scene, settings: Grid) -> GeoBox:
         extent_m, resolution = round(extent_m / resolution) * transform.a, transform.a
     if problem := unlike_a_map(transform):
         raise OffLattice(f"scene {inert(scene.id)} {problem}")
+    if settings.lattice == "source" and resolution != transform.a:
+        raise OffLattice(
+            f"scene {inert(scene.id)} has pixels of {transform.a:g} m, which are read as they are, and grid.resolution_m is "
+            f"{resolution:g}: set it to {transform.a:g}, and tiles.output_size for chips of another size"
+        )
     origin = (transform.c, transform.f) if settings.lattice == "source" else (0.0, 0.0)
     if settings.lattice == "ten_metre" and not on_lattice(transform, resolution):
         raise OffLattice(

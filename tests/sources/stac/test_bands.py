@@ -343,6 +343,19 @@ def test_a_scene_without_any_band_of_the_grid_is_refused(sentinel):
         nt.open_scene(middle(sentinel / "red.tif"), [source], grid_settings=Grid(extent_m=1280))
 
 
+@pytest.mark.parametrize("resolution", [5.0, 20.0, 9.5])
+def test_a_scene_on_its_own_lattice_has_its_own_pixels_or_is_refused(sentinel, resolution):
+    """Coarse bands are repeated on a scene's finest pixels; whoever asks for finer or coarser ones is told."""
+    source = nt.StacSource(url=str(sentinel / "items.json"), collection="c", assets=("red", "swir16"))
+    told = rf"has pixels of 10 m, .* grid.resolution_m is {resolution:g}: set it to 10, and tiles.output_size"
+    with pytest.raises(OffLattice, match=told):
+        nt.open_scene(
+            middle(sentinel / "red.tif"),
+            [source],
+            grid_settings=Grid(extent_m=1140, resolution_m=resolution, lattice="source"),
+        )
+
+
 def test_fine_bands_are_never_thinned_out(sentinel):
     source = nt.StacSource(url=str(sentinel / "items.json"), collection="c", assets=("red",))
     grid = grid_around(*middle(sentinel / "red.tif"), extent_m=640, resolution=20)
