@@ -253,7 +253,7 @@ def test_rows_that_cannot_be_unpacked_stop_a_build_that_needs_them_with_what_to_
     truncate(copy / PARTS / "000002.jsonl.gz")
     code, _, said = run(capsys, "build", built.recipe_path, "--out", copy, "--workers", 0)
     told = "000002.jsonl.gz is not what was written: it is too short; run nutonic verify with --fix"
-    assert (code, told in said) == (1, True), said
+    assert (code, told in said) == (2, True), said
     assert verify(copy, deep=True, fix=True).open == len(places_of(built.out)["000002"])
     made_whole(built, copy, 4)
 

@@ -267,7 +267,7 @@ def test_a_file_with_a_commits_name_is_told_and_stays(clean, copy, tmp_path, cap
     assert (len(verdict.problems), verdict.removed, mine.read_text()) == (1, (), "mine")
     assert "move it out of the folder" in verdict.problems[0]
     code, said = run(capsys, "build", clean.recipe, "--out", copy, "--workers", 0)
-    assert (code, "000777.json" in said, mine.read_text()) == (1, True, "mine")
+    assert (code, "000777.json" in said, mine.read_text()) == (2, True, "mine")
 
 
 # The card

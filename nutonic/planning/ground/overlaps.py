@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 
 from nutonic.core.areas import connected
-from nutonic.core.globe import TURNS
+from nutonic.core.globe import TURNS, east_of
 from nutonic.core.grid import transformer
 from nutonic.planning.ground.squares import Squares
 
@@ -143,7 +143,7 @@ def _inner(squares: Squares, which: np.ndarray, rings: np.ndarray) -> np.ndarray
 def _outline(squares: Squares, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(squares, 4) west, south, east and north in degrees, on the turn of the globe of each; and :func:`_inner`."""
     rings, lon = _rings(squares, which), squares.lon[which, None]
-    around = rings[..., 0] - 360.0 * np.rint((rings[..., 0] - lon) / 360.0)
+    around = lon + east_of(rings[..., 0] - lon)
     low, high = (np.stack([edge(around, 1), edge(rings[..., 1], 1)], 1) for edge in (np.min, np.max))
     return np.concatenate([low - _BEND, high + _BEND], 1), _inner(squares, which, rings)
 
