@@ -343,7 +343,7 @@ USERS = [
     ),
     Row("a home of nobody", lambda h: h.environment.update(HOME="/nowhere"), BUILD, 0, "built 3 places", CLEAN),
     Row("no home", lambda h: h.environment.update(HOME=""), BUILD, 0, "built 3 places", CLEAN),
-    limited("a folder of somebody else's", BUILD, 1, "nutonic:", SAME, both(folder("out"), closed("out")), **NOBODY),
+    limited("a folder of somebody else's", BUILD, 2, "nutonic:", SAME, both(folder("out"), closed("out")), **NOBODY),
     limited(
         "temporary files in a closed folder",
         BUILD,

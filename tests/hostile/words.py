@@ -172,7 +172,8 @@ VALUES = {
 
 RECIPES = [
     *(Row(f"a recipe of {name}", world, PLAN, 2, says, Tree.NONE, 15, 100) for name, (world, says) in TEXTS.items()),
-    *(Row(f"a recipe with {name}", world, PLAN, 2, says, Tree.NONE, 15, 100) for name, (world, says) in VALUES.items()),
+    # A host that nobody knows is asked for six times, with waits of 14 s between them.
+    *(Row(f"a recipe with {name}", world, PLAN, 2, says, Tree.NONE, 30, 100) for name, (world, says) in VALUES.items()),
 ]
 
 

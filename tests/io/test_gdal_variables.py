@@ -116,7 +116,7 @@ def expected(files) -> list[str]:
             assert f"{CRS} (10.0, 0.0, {CORNER[0]:.1f}, 0.0, -10.0, {CORNER[1]:.1f})" in line
             assert line.endswith(str(PIXELS.tobytes()))
         if path.stem == "damaged":
-            assert "damaged.tif ReadFailed cannot read rows 0 to 63" in line
+            assert "damaged.tif Damaged cannot read rows 0 to 63" in line
     return lines
 
 
