@@ -40,6 +40,8 @@ class Plant:
     shape: BaseGeometry
     surface: str | None = None
     bridge: bool = False
+    building: bool = False
+    """Whether its tags make it a building, whatever its noun: a church, a house, a warehouse."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,13 @@ class Scene:
         return {each.plant.key: each for each in found if each.size >= least[each.dimension] and not each.is_sliver}
 
     def called(self, noun: str) -> list[Seen]:
-        return [each for each in self.seen.values() if each.plant.noun == noun]
+        return [each for each in self.seen.values() if self.is_called(each, noun)]
+
+    def is_called(self, each: Seen, noun: str) -> bool:
+        """Whether a noun stands for a thing: where there are plain buildings, all kinds of buildings count as such."""
+        if noun == "building" and any(other.plant.noun == noun for other in self.seen.values()):
+            return each.plant.building or each.plant.noun == noun
+        return each.plant.noun == noun
 
     def part(self, name: str) -> BaseGeometry:
         row, column = divmod(PARTS.index(name), 3)
@@ -521,6 +529,13 @@ def _is_count(count: str | None, least: int, most: int) -> bool:
     return low <= most and least <= high
 
 
+def _told_twice(noun: str, reading: Reading) -> Iterator[str]:
+    """A church that is told by itself and among the buildings: that makes one too many."""
+    kinds = {each.plant.noun for each in reading.scene.called("building")} - {"building"}
+    if (noun in kinds and "building" in reading.told) or (noun == "building" and kinds & reading.told):
+        yield f"{noun} told twice"
+
+
 def _beside(text: str, reading: Reading) -> Iterator[str]:
     others = [each for each in reading.scene.seen.values() if each is not reading.subject]
     sure, maybe = ([each for each in others if reading.subject.is_beside(each, slack)] for slack in (-0.02, 0.02))
@@ -529,11 +544,12 @@ def _beside(text: str, reading: Reading) -> Iterator[str]:
     if not items:
         yield "nothing is named"
     for noun, count, other, part in items:
-        least, most = (sum(each.plant.noun == noun for each in those) for those in (sure, maybe))
+        least, most = (sum(reading.scene.is_called(each, noun) for each in those) for those in (sure, maybe))
         if part is not None or not (most if endless and count == "one" else _is_count(count, least, most)):
             yield f"{least} to {most} are called {noun}, not {count}"
-        if other != (noun == reading.subject.plant.noun):
+        if other != reading.scene.is_called(reading.subject, noun):
             yield f"other {noun}"
+        yield from _told_twice(noun, reading)
         reading.told.add(noun)
         if endless:
             reading.uncounted.add(noun)
@@ -560,8 +576,9 @@ def _others(sentence: str, reading: Reading) -> Iterator[str]:
             least, most = least - beside[0], most - beside[1]
         if noun in reading.uncounted or not _is_count(count, least, most):
             yield f"{least} to {most} are called {noun}, not {count}"
-        if other != (noun == reading.subject.plant.noun or noun in reading.told):
+        if other != (reading.scene.is_called(reading.subject, noun) or noun in reading.told):
             yield f"other {noun}"
+        yield from _told_twice(noun, reading)
         if part is not None and not any(_is_place([part], each) for each in those):
             yield f"{noun} in the {part}"
         reading.told.add(noun)

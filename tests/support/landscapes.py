@@ -115,7 +115,10 @@ def world(seed: int) -> World:
         ]
         surface, bridge = dict(every[0].tags).get("surface"), tags.get("bridge") == "yes"
         surface = None if len(every) > 1 else surface
-        plants.append(Plant(key=every[0].key, noun=noun, plural=plural, shape=drawn, surface=surface, bridge=bridge))
+        plants.append(
+            Plant(key=every[0].key, noun=noun, plural=plural, shape=drawn, surface=surface, bridge=bridge,
+                  building=tags.get("building", "no") != "no")
+        )  # fmt: skip
         elements += every
     order = draw.sample(range(len(elements)), len(elements))
     return World(grid, Scene(SIDE, tuple(_together(plants))), tuple(elements[k] for k in order))

@@ -46,8 +46,8 @@ _DEALT = 0.6
 _TRIES = 8
 #: Nouns of which other ones are kinds, so that both in one caption would be two names for one thing; ...
 _GENERAL = ("building", "platform", "path", "wall", "house")
-#: ... and those that count what is called otherwise, too: a church is a building.
-_COUNTED = frozenset({"building"})
+#: ... and the one that stands for what is called otherwise, too: a church is a building.
+_BUILDING = "building"
 _LONGEST_NAME = 60
 #: The width of a line and the size of a point, such as a road and a tree, roughly.
 _LINE_M, _POINT_M2 = 4.0, 30.0
@@ -111,11 +111,12 @@ class _Caption:
         self._short = self._this.rpartition(" ")[2]
         others = {each.element: each for each in description.elements if each is not subject}
         self._beside = [others[key] for key in subject.near if key in others]
-        self._others = self._all = list(others.values())
+        self._others = list(others.values())
         nouns = {each.noun for each in description.elements}
         self._general = [noun for noun in _GENERAL if noun in nouns]
-        self._told = {self._called(subject.noun)}
-        self._counted = set[str]()  # elements that were told of by a general noun
+        plain = any(self._by_noun(each.noun) == _BUILDING for each in self._others) and _BUILDING in self._general
+        self._buildings = {each.element for each in called(_BUILDING, description.elements)} if plain else set[str]()
+        self._told = {self._called(subject)}
         self._lined = {each.noun for each in description.elements if each.kind == "line"}
         self._has_sea = any(isinstance(each, Sea) for each in description.elements)
 
@@ -142,7 +143,7 @@ class _Caption:
         least = max(_LARGE, self._subject.share or 0.0)
         groups = [
             group
-            for group in self._groups(self._others, self._all)
+            for group in self._groups(self._others)
             if sum(each.share or 0.0 for each in group) > (_LARGE if isinstance(group[0], Sea) else least)
             or (_is_shore(group[0]) and not self._has_sea)
         ]
@@ -151,28 +152,26 @@ class _Caption:
     def _forget(self, groups: Sequence[list[Described]]) -> None:
         """Of what was told, all that is called the same in the picture, nothing is told again."""
         told = {group[0].noun for group in groups}
-        self._count(groups)
-        self._others = [each for each in self._others if self._called(each.noun) not in told]
-        self._beside = [each for each in self._beside if self._called(each.noun) not in told]
+        self._others = [each for each in self._others if self._called(each) not in told]
+        self._beside = [each for each in self._beside if self._called(each) not in told]
 
-    def _count(self, groups: Sequence[list[Described]]) -> None:
-        """What was counted as a building is in no further count of these."""
-        self._counted |= {each.element for group in groups if group[0].noun in self._general for each in group}
-
-    def _called(self, noun: str) -> str:
-        """What a thing is called here: where there are plain buildings, an apartment building is one of them."""
+    def _by_noun(self, noun: str) -> str:
         return next((each for each in self._general if noun.endswith(f" {each}")), noun)
 
-    def _groups(self, elements: Sequence[Described], among: Sequence[Described]) -> list[list[Described]]:
-        """Elements that are called the same, in the order of the first of each; of buildings all `among` that are one."""
+    def _called(self, element: Described) -> str:
+        """What a thing is called here: where there are plain buildings, apartment buildings and churches are some of them.
+
+        It has no second name, so that none is told twice, among the buildings and as a church.
+        """
+        return _BUILDING if element.element in self._buildings else self._by_noun(element.noun)
+
+    def _groups(self, elements: Sequence[Described]) -> list[list[Described]]:
+        """Elements that are called the same, by that noun, in the order of the first of each."""
         found: dict[str, list[Described]] = {}
         for each in elements:
-            found.setdefault(self._called(each.noun), []).append(each)
-        for noun in self._general:
-            if noun in found:
-                every = [each for each in called(noun, among) if each.element not in self._counted]
-                found[noun] = [replace(each, noun=noun) for each in (every if noun in _COUNTED else found[noun])]
-        return [group for group in found.values() if group]
+            noun = self._called(each)
+            found.setdefault(noun, []).append(replace(each, noun=noun) if noun != each.noun else each)
+        return list(found.values())
 
     def _say(self, wordings: Sequence[str], **slots: str) -> str:
         slots = {"short": self._short, "this": self._this, "noun": self._noun, **slots}
@@ -258,9 +257,7 @@ class _Caption:
         """What is beside the element. Of a list that may go on nothing is counted."""
         if self._beside:
             wordings = words.CLOSE if self._subject.kind == "line" else words.BESIDE
-            yield self._things(
-                wordings, self._groups(self._beside, self._beside)[: _MOST_KINDS + 1], among=self._endless()
-            )
+            yield self._things(wordings, self._groups(self._beside)[: _MOST_KINDS + 1], among=self._endless())
 
     def _endless(self) -> bool:
         return len(self._subject.near) >= MOST_NEAR
@@ -270,21 +267,20 @@ class _Caption:
 
         Of what is not counted there are no further ones: stretches of a street are any number of them.
         """
-        groups = self._groups(self._beside, self._beside)[: _MOST_KINDS + 1]
+        groups = self._groups(self._beside)[: _MOST_KINDS + 1]
         named = {group[0].noun for group in groups}
         uncounted = {
             group[0].noun for group in groups if self._endless() or (len(group) > 1 and group[0].noun in self._lined)
         }
-        told = {each.element for each in self._beside if self._called(each.noun) in named}
-        self._count(groups)
+        told = {each.element for each in self._beside if self._called(each) in named}
         self._others = [
-            each for each in self._others if each.element not in told and self._called(each.noun) not in uncounted
+            each for each in self._others if each.element not in told and self._called(each) not in uncounted
         ]
         self._told |= named
 
     def _also(self) -> Iterator[str]:
         """What else there is, what is seen most of first."""
-        groups = sorted(self._groups(self._others, self._all), key=lambda group: -sum(map(_weight, group)))
+        groups = sorted(self._groups(self._others), key=lambda group: -sum(map(_weight, group)))
         for k in range(0, len(groups), _MOST_KINDS):
             yield self._things(words.ALSO, groups[k : k + _MOST_KINDS], placed=True)
 
@@ -312,7 +308,7 @@ class _Caption:
         single = [
             each
             for each in self._description.elements
-            if nouns[each.noun] == 1 and self._called(each.noun) == each.noun and each.noun not in self._general
+            if nouns[each.noun] == 1 and self._called(each) == each.noun and each.noun not in self._general
         ]
         least_share, least_length = _DETAILED
         for each in [each for each in single if each is not self._subject][:_MOST_DETAILS]:
