@@ -33,7 +33,14 @@ def test_every_row_of_any_world_is_true_in_every_view(sample: Sample):
                 assert problem_of(row, context.truth, context.wording) is None, (k, row)
                 assert reader.falsehoods(row, picture) == [], (k, row)
                 read += 1
-    assert read > 400
+    assert read > sample.times(200, every=50_000)  # all are 53,894; of 3,000 seeds the one with the fewest reads 260
+
+
+@pytest.mark.parametrize(("k", "text"), [(60, "extends over 13% of"), (339, "up to two fifths of")])
+def test_what_begins_as_another_phrase_does_is_read_as_what_it_is(k, text):
+    rows = [(row, world(k).picture(view)) for view in VIEWS for row in world(k).lines(view)]
+    assert any(text in text_of(row, 1).lower() for row, _ in rows)
+    assert [reader.falsehoods(row, picture) for row, picture in rows] == [[]] * len(rows)
 
 
 CCI = ("cropland, rainfed", "tree or shrub cover", "cropland, irrigated or post-flooding", "urban areas", "bare areas",
@@ -186,6 +193,11 @@ MIXTURE = r"^(?:A patchwork|A mixture|A mosaic|A blend) of (\w+), (.*)"
 LIES: dict[str, tuple[str, Rows]] = {
     "a share off by one": ("caption", answers(r"(\d+)%", lambda m: f"{int(m[1]) + 1}%")),
     "a share of a class off by one": ("class_caption_1", answers(r"(\d+)%", lambda m: f"{int(m[1]) - 1}%")),
+    "a share that is extended over, less by one": (
+        "class_caption_1",
+        answers(r"(extends? over )(\d+)%", lambda m: f"{m[1]}{int(m[2]) - 1}%"),
+    ),
+    "over what is not nearly all": ("class_caption_1", answers(r"\b(\d+)%", lambda m: f"over {int(m[1]) - 1}%")),
     "the largest patch's share off": ("class_caption_7", answers(LAST, lambda m: f"{m[1]}{int(m[2]) + 2}%")),
     "a patch more": ("class_caption_7", answers(NUMBERS, step(1))),
     "a patch less": ("class_caption_7", answers(NUMBERS, step(-1))),

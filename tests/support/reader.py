@@ -214,7 +214,10 @@ _BINS = {
     "nearly two thirds": (63, Fraction(200, 3)), "a good two thirds": (Fraction(200, 3), 72),
     "about three quarters": (72, 78), "about four fifths": (78, 83), "most": (83, 90), "nearly all": (90, 100),
 }  # fmt: skip
-_PERCENT = r"\b(?:(?:just under \d\d%|under 1%|\d{1,2}) to )?(?:just under |under |over )?\d{1,3}%"
+#: What extends over 13% has 13%, not more: that "over" is the verb's.
+_PERCENT = (
+    r"\b(?:(?:just under \d\d%|under 1%|\d{1,2}) to )?(?:just under |under |(?<!extend )(?<!extends )over )?\d{1,3}%"
+)
 _ENDS = {
     "a tenth": 10, "a fifth": 20, "a quarter": 25, "a third": Fraction(100, 3), "two fifths": 40, "half": 50,
     "three fifths": 60, "two thirds": Fraction(200, 3), "three quarters": 75, "four fifths": 80, "nine tenths": 90,
@@ -238,7 +241,7 @@ def is_share(words: str, part: int, whole: int) -> bool:
     if words.startswith("under"):
         return 0 < share < number
     if words.startswith("over"):
-        return number <= share + Fraction(1, 2) and share < 100 and share > number - Fraction(1, 2)
+        return number == 99 and number + Fraction(1, 2) <= share < 100  # what would be 100%, and is less
     close = number - Fraction(1, 2) <= share < number + Fraction(1, 2)
     honest = (number != 0 or part == 0) and (number != 100 or part == whole) and not (number == 50 and share < 50)
     return close and honest
@@ -317,7 +320,8 @@ def sentences(picture: Picture, text: str, *, answers: bool = True) -> Iterator[
         (r"\b[\d,]*\d\b", lambda found: put("N", int(found.replace(",", "")))),
         (rf"\b(?:{'|'.join(_NUMBER_WORDS[1:])})\b(?= (?:patches|boxes|regions|largest|measure)|;|,)",
          lambda found: put("N", 1 + _NUMBER_WORDS.index(found.lower()))),
-        (rf"\b(?:at most the|no more than|up to|the limit is) (?:{'|'.join(_NUMBER_WORDS)})\b",
+        (rf"\b(?:at most the|no more than|up to|the limit is) (?:{'|'.join(_NUMBER_WORDS)})\b"
+         r"(?! (?:thirds|quarters|fifths|tenths)\b)",  # which is a share
          lambda f: f"{f.rpartition(' ')[0]} {put('N', 1 + _NUMBER_WORDS.index(f.rpartition(' ')[2].lower()))}"),
         (r"\b(?:satellite image|aerial photograph)\b", lambda found: put("I", found.lower())),
     ]  # fmt: skip
