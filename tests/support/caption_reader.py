@@ -252,7 +252,7 @@ _NEAR = re.compile(r"^(?:next to it|beside it|right by it|close by|close to it|i
 _ALSO = re.compile(r"\b(?:also|as well|too)\b", re.I)
 _FRAME = re.compile(
     r"^(?:the whole \w+ spans (?P<a>.+) in height and in width|from edge to edge the \w+ measures (?P<b>.+) on the ground"
-    r"|the ground that is shown is a square with sides of (?P<c>.+))\.$",
+    r"|the ground that is shown spans (?P<c>.+) from side to side)\.$",
     re.I,
 )
 _SHAPES = ("square", "rectangular", "elongated", "compact", "round", "irregularly shaped")

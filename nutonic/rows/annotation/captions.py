@@ -94,7 +94,7 @@ def template_caption(
         text = _Caption(description, subject, captions.names, Pick(key), from_space).text(
             least, most, is_first=task.number != 3
         )
-        if before is None or not any(sentence in before for sentence in text.removesuffix(".").split(". ")):
+        if before is None or not _repeats(text.lower(), before.lower()):
             break
     return text
 
@@ -322,6 +322,11 @@ class _Caption:
         if free:
             yield self._say(words.FREE, side=self._pick.one(free))
         yield self._say(words.FRAME, side=length(self._description.side_m))
+
+
+def _repeats(text: str, before: str) -> bool:
+    """Whether a text has a sentence that another one has, or that ends one of its own; both in small letters."""
+    return any(sentence in before for sentence in text.removesuffix(".").split(". "))
 
 
 def _is_shore(element: Described) -> bool:

@@ -180,7 +180,7 @@ FREE = (
 FRAME = (
     "The whole {short} spans {side} in height and in width.",
     "From edge to edge the {short} measures {side} on the ground.",
-    "The ground that is shown is a square with sides of {side}.",
+    "The ground that is shown spans {side} from side to side.",
 )
 
 #: All of them.
