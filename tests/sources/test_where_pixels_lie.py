@@ -77,7 +77,7 @@ def to(source: str, target: str) -> Transformer:
 
 #: A turn of the globe, where a projection comes round again.
 TURNS = {
-    **{code: 4 * to("EPSG:4326", code).transform(90.0, 0.0)[0] for code in ("EPSG:6933", "ESRI:54017")},
+    **{code: 4 * to("EPSG:4326", code).transform(90.0, 0.0)[0] for code in ("EPSG:6933", "ESRI:54016", "ESRI:54017")},
     "EPSG:4326": 360.0,
     "+proj=longlat +R=6371000": 360.0,
     "EPSG:4807": 400.0,
