@@ -211,21 +211,22 @@ def refuse_no_room(bytes_written: int, out: AnyPath) -> None:
 
     So much less it takes where ground is plain, or most tiles are left out. An object store has room for any.
     """
-    if bytes_written > _SURELY * (free := _free_at(out)[1]):
-        raise PlanTooLarge(f"{_no_room(bytes_written, out, free)}, and it would not fit: {_ELSEWHERE}")
+    where, free = _free_at(out)
+    if bytes_written > _SURELY * free:
+        raise PlanTooLarge(f"{_no_room(bytes_written, where, free)}, and it would not fit: {_ELSEWHERE}")
 
 
 def doubt_of_room(bytes_written: int, out: AnyPath) -> Iterator[str]:
     """A line if what a dataset is estimated to take may not fit onto the disk of `out`."""
-    if bytes_written * _TYPICAL > (free := _free_at(out)[1]):
-        yield f"{_no_room(bytes_written, out, free)}, and it may not fit: {_ELSEWHERE}"
+    where, free = _free_at(out)
+    if bytes_written * _TYPICAL > free:
+        yield f"{_no_room(bytes_written, where, free)}, and it may not fit: {_ELSEWHERE}"
 
 
 _ELSEWHERE = "build elsewhere with --out, or fewer places with pois.limit"
 
 
-def _no_room(bytes_written: int, out: AnyPath, free: float) -> str:
-    where = _free_at(out)[0]
+def _no_room(bytes_written: int, where: str, free: float) -> str:
     return f"the dataset takes about {size(bytes_written)}, {where or 'the disk'} has {size(int(free))} free"
 
 
